@@ -1,0 +1,258 @@
+"""From the IR to torch.fx: one call a primitive, named terms, the line of the text on each node."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import fx
+
+from lossdsl.backend import runtime
+from lossdsl.backend.state_names import CLOCKS, state_name
+from lossdsl.checker.declarations import Param
+from lossdsl.functions.convert import as_scalar
+from lossdsl.ir.graph import Graph, Node, Term, topological
+from lossdsl.source import Span
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The fx graph with all that the module needs to read its results.
+
+    The graph returns the loss, the raw values of the terms, and the weights that move. A term's
+    entry in `weights` is its number, or the position of its weight among those that move.
+    """
+
+    graph: fx.Graph
+    value: fx.Node
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    weights: tuple[float | int, ...]
+    moving: tuple[bool, ...]
+    monitored: tuple[bool, ...]
+    dropped: tuple[bool, ...]
+
+
+_SHOWN = 120
+"""How much of a line is shown above a node."""
+
+
+def lower(graph: Graph, inputs: Iterable[str], params: dict[str, Param]) -> Lowered:
+    """Write the graph of a loss. Its placeholders are the contract's inputs in order."""
+    return _Lowering(graph, tuple(inputs), params).run()
+
+
+@dataclass
+class _Lowering:
+    source: Graph
+    inputs: tuple[str, ...]
+    params: dict[str, Param]
+    graph: fx.Graph = field(default_factory=fx.Graph)
+    made: dict[int, Any] = field(default_factory=dict)
+
+    def run(self) -> Lowered:
+        placeholders = {name: self.graph.placeholder(name) for name in self.inputs}
+        terms = [term for term in self.source.terms if not term.dropped]
+        owners = self._owners(terms)
+        for node in self.source.nodes():
+            if node.op == "input":
+                self.made[id(node)] = placeholders[node.literals["name"]]
+            else:
+                self.made[id(node)] = self._emit(node, owners.get(id(node), ()))
+        anchor = self._anchor(terms, placeholders)
+        raws = {term.name: self._raw(term, anchor) for term in terms}
+        weights = {term.name: self._weight(term, raws[term.name]) for term in terms}
+        value = self._sum(terms, raws, weights, anchor)
+        return self._output(value, raws, weights, anchor)
+
+    def _owners(self, terms: list[Term]) -> dict[int, tuple[str, ...]]:
+        """Which terms need a node."""
+        owners: dict[int, tuple[str, ...]] = {}
+        for term in terms:
+            for node in topological((term.raw,)):
+                known = owners.get(id(node), ())
+                # Two names are enough to tell that a node is shared.
+                if len(known) < 2:
+                    owners[id(node)] = (*known, term.name)
+        return owners
+
+    # --- one node ---
+
+    def _emit(self, node: Node, owners: tuple[str, ...]) -> Any:
+        arguments = [self.made[id(operand)] for operand in node.operands]
+        match node.op:
+            case "number":
+                return node.literals["value"]
+            case "list":
+                return arguments
+            case "param":
+                return self._param(node)
+            case "clock":
+                ticks = self._tag(
+                    self.graph.get_attr(CLOCKS[node.literals["name"]]), node.span, owners
+                )
+                return self._call(runtime.clock, (ticks,), {}, node, owners, "clock")
+            case "size":
+                axis = node.literals["axis"]
+                return self._call(runtime.size, (*arguments, axis), {}, node, owners, "size")
+            case "index":
+                items = node.literals["items"]
+                index = items[0] if len(items) == 1 else items
+                return self._call(operator.getitem, (*arguments, index), {}, node, owners, "item")
+            case "item":
+                key = node.literals["key"]
+                target = runtime.field if isinstance(key, str) else operator.getitem
+                return self._call(target, (*arguments, key), {}, node, owners, "item")
+        assert not isinstance(node.op, str)
+        if node.op.group == "module":
+            made = self.graph.call_module(state_name(node.op.name), tuple(arguments))
+            return self._tag(made, node.span, owners)
+        keywords = node.keywords or (None,) * len(arguments)
+        positional = tuple(a for a, k in zip(arguments, keywords, strict=True) if k is None)
+        named = {k: a for a, k in zip(arguments, keywords, strict=True) if k is not None}
+        named.update(node.literals)
+        return self._call(node.op.run, positional, named, node, owners, node.op.name)
+
+    def _call(
+        self,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        node: Node,
+        owners: tuple[str, ...],
+        name: str,
+    ) -> fx.Node:
+        name = name if name.isidentifier() else target.__name__
+        made = self.graph.create_node("call_function", target, args, kwargs, name)
+        return self._tag(made, node.span, owners)
+
+    def _param(self, node: Node) -> fx.Node:
+        name = node.literals["name"]
+        param = self.params[name]
+        read = self._tag(self.graph.get_attr(state_name(name)), node.span, ())
+        bounds = {k: v for k, v in (("low", param.low), ("high", param.high)) if v is not None}
+        if bounds:
+            read = self._call(runtime.learnable, (read,), bounds, node, (), "learnable")
+        if isinstance(param.value, tuple):
+            return read
+        return self._call(runtime.param, (read,), {}, node, (), name)
+
+    def _tag(self, made: fx.Node, span: Span, owners: tuple[str, ...]) -> fx.Node:
+        """Where the node comes from: torch prints it above the node and in its errors."""
+        term = owners[0] if len(owners) == 1 else "loss" if not owners else "several terms"
+        line = self._line(span)
+        made.meta["stack_trace"] = (
+            f'  File "{span.source.name}", line {span.line}, in {term}\n    {line}'
+        )
+        made.meta["lossdsl_span"] = span
+        made.meta["lossdsl_terms"] = owners
+        return made
+
+    def _line(self, span: Span) -> str:
+        """The line of the text; of a very long one, the part where the node comes from."""
+        source = span.source
+        start = source.line_starts[span.line - 1]
+        if span.start - start < _SHOWN:
+            return source.text[start : start + _SHOWN].splitlines()[0].strip()
+        return source.text[span.start : span.start + _SHOWN].splitlines()[0].strip()
+
+    # --- the sum ---
+
+    def _anchor(self, terms: list[Term], placeholders: dict[str, fx.Node]) -> Any:
+        """A tensor of the loss's precision, for terms that are numbers."""
+        for term in terms:
+            made = self.made[id(term.raw)]
+            if any(node.op == "input" for node in topological((term.raw,))):
+                return made
+        return next(iter(placeholders.values()))
+
+    def _raw(self, term: Term, anchor: Any) -> fx.Node:
+        made = self.made[id(term.raw)]
+        if made is anchor:
+            return self._node(made)
+        if not isinstance(made, fx.Node):
+            name = "constant"
+            return self._call(runtime.constant, (made, anchor), {}, term.raw, (term.name,), name)
+        if not any(node.op == "input" for node in topological((term.raw,))):
+            return self._call(as_scalar, (made, anchor), {}, term.raw, (term.name,), "as_scalar")
+        return made
+
+    def _node(self, made: Any) -> fx.Node:
+        assert isinstance(made, fx.Node)
+        return made
+
+    def _weight(self, term: Term, raw: fx.Node) -> Any:
+        made = self.made[id(term.weight)]
+        if term.monitored or not isinstance(made, fx.Node):
+            return made
+        return self._call(
+            as_scalar, (made, raw), {}, term.weight, (term.name,), f"{term.name}_weight"
+        )
+
+    def _sum(
+        self, terms: list[Term], raws: dict[str, fx.Node], weights: dict[str, Any], anchor: Any
+    ) -> fx.Node:
+        total: fx.Node | None = None
+        for term in terms:
+            if term.monitored:
+                continue
+            weight, raw = weights[term.name], raws[term.name]
+            part = raw
+            if isinstance(weight, fx.Node) or weight != 1:
+                part = self.graph.create_node(
+                    "call_function", operator.mul, (weight, raw), {}, f"weighted_{term.name}"
+                )
+                self._tag(part, term.span, (term.name,))
+            if total is None:
+                total = part
+            else:
+                total = self.graph.create_node(
+                    "call_function", operator.add, (total, part), {}, "total"
+                )
+                self._tag(total, term.span, ())
+        if total is None:
+            total = self.graph.call_function(runtime.constant, (0.0, anchor))
+        return total
+
+    def _output(
+        self, value: fx.Node, raws: dict[str, fx.Node], weights: dict[str, Any], anchor: Any
+    ) -> Lowered:
+        terms = self.source.terms
+        zero: fx.Node | None = None
+        listed = []
+        moving: list[fx.Node] = []
+        table: list[float | int] = []
+        for term in terms:
+            if term.dropped:
+                if zero is None:
+                    zero = self.graph.call_function(runtime.constant, (0.0, anchor))
+                listed.append(zero)
+                table.append(0.0)
+                continue
+            listed.append(raws[term.name])
+            weight = weights[term.name]
+            if isinstance(weight, fx.Node):
+                table.append(len(moving))
+                moving.append(weight)
+            else:
+                table.append(float(weight))
+        made = self.graph.create_node("call_function", runtime.ledger, (listed,), {}, "raw_values")
+        scales = None
+        if moving:
+            scales = self.graph.create_node(
+                "call_function", runtime.ledger, (moving,), {}, "weights"
+            )
+        self.graph.output((value, made, scales))
+        is_moving = tuple(isinstance(weights.get(t.name), fx.Node) for t in terms)
+        return Lowered(
+            self.graph,
+            value,
+            self.inputs,
+            tuple(term.name for term in terms),
+            tuple(table),
+            is_moving,
+            tuple(term.monitored for term in terms),
+            tuple(term.dropped for term in terms),
+        )

@@ -1,0 +1,48 @@
+"""The few functions that a compiled graph calls besides losses, functions and conversions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def field(container: Any, key: str) -> Any:
+    """A part of a mapping by key, of any other object by attribute."""
+    return container[key] if isinstance(container, Mapping) else getattr(container, key)
+
+
+def clock(ticks: Tensor) -> Tensor:
+    """`step` or `epoch` as a number to calculate with."""
+    return ticks.to(torch.float64)
+
+
+def param(buffer: Tensor) -> Tensor:
+    """The value of a param. Its buffer has shape [1]: Dynamo takes a 0-dim float64 one for a
+    Python number first, and compiles twice."""
+    return buffer[0]
+
+
+def learnable(weight: Tensor, *, low: float | None = None, high: float | None = None) -> Tensor:
+    """The values of a learnable weight, kept in their bounds.
+
+    The gradient passes unchanged, so a weight that an optimiser pushed over a bound can return.
+    """
+    return weight + (torch.clamp(weight, min=low, max=high) - weight).detach()
+
+
+def size(x: Tensor, axis: int) -> int:
+    """How many entries an axis has."""
+    return x.shape[axis]
+
+
+def constant(value: float, like: Tensor) -> Tensor:
+    """A number as a tensor in the precision and on the device of another."""
+    return torch.full((), value, dtype=like.dtype, device=like.device)
+
+
+def ledger(values: Sequence[Tensor]) -> Tensor:
+    """The terms' values side by side, without their gradients."""
+    return torch.stack([value.detach() for value in values])

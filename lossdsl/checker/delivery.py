@@ -1,0 +1,290 @@
+"""Arguments of a loss call as its function gets them: converted, class axis moved, shapes equal."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lossdsl.checker import nodes
+from lossdsl.checker.typed import Typed
+from lossdsl.checker.typing import Typing, unwrapped
+from lossdsl.functions import convert
+from lossdsl.types.kinds import CLASS_KINDS, KINDS, fit, is_sub
+from lossdsl.types.shapes import SCALAR, Shape
+from lossdsl.types.signature import Instance, Signature, Slot
+from lossdsl.types.values import Tensor
+
+
+def is_number(argument: Typed) -> bool:
+    """Whether one number stands for a whole tensor."""
+    moves = argument.op in ("param", "clock") or argument.op == "number"
+    return moves and isinstance(argument.type, Tensor) and argument.type.shape == SCALAR
+
+
+class Delivery:
+    """Converts the arguments of one call. Class indices leave two things behind for later:
+    `kept`, a mask of those that count, and `labels`, the indices themselves."""
+
+    def __init__(self, typing: Typing, node: nodes.LossCall, given: list[Typed | None]) -> None:
+        self.typing = typing
+        self.solver = typing.solver
+        self.node = node
+        self.given = given
+        self.kept: Typed | None = None
+        self.labels: Typed | None = None
+
+    def run(self, signature: Signature, instance: Instance) -> list[Typed | None]:
+        """The arguments, ready for the function."""
+        arguments = self._deliver(signature, instance)
+        self._unify(instance, arguments)
+        self._note_classes()
+        return self._fill_numbers(signature, arguments)
+
+    def _deliver(self, signature: Signature, instance: Instance) -> list[Typed | None]:
+        """Each argument as the kind that the function gets."""
+        delivered: list[Typed | None] = [None] * len(self.given)
+        order = sorted(range(len(self.given)), key=lambda i: self._is_labels(self.given[i]))
+        for index in order:
+            argument, slot = self.given[index], signature.slots[index]
+            if argument is None or slot.kinds == ("features",) or is_number(argument):
+                delivered[index] = argument
+                continue
+            wanted = instance.slots[index]
+            assert isinstance(wanted, Tensor)
+            if argument.tensor.kind == "labels":
+                delivered[index] = self._labels(argument, slot, wanted, delivered)
+            else:
+                delivered[index] = self._convert(argument, slot, wanted)
+        return delivered
+
+    def _is_labels(self, argument: Typed | None) -> bool:
+        """Labels come last: their class count is that of a partner."""
+        return (
+            argument is not None
+            and isinstance(argument.type, Tensor)
+            and argument.type.kind == "labels"
+        )
+
+    def _convert(self, argument: Typed, slot: Slot, wanted: Tensor) -> Typed:
+        kind = argument.tensor.kind
+        entered = fit(kind, slot.kinds)
+        assert entered is not None
+        value = self._step(argument, kind, entered[1])
+        if not is_sub(entered[1], slot.delivered):
+            value = self._step(value, entered[1], slot.delivered)
+        if slot.delivered == "boxes":
+            value = self._boxes(value)
+        if slot.delivered in CLASS_KINDS and wanted.axis is not None:
+            value = self._class_axis(value, wanted.axis)
+        return value
+
+    def _step(self, value: Typed, kind: str, target: str) -> Typed:
+        """One conversion, where the value is not already of the target kind."""
+        name = KINDS[kind].conversions.get(target)
+        type = value.tensor
+        if name is None or is_sub(kind, target):
+            if kind == "real" and target in CLASS_KINDS:
+                axis = type.axis if type.axis is not None else self._default_axis(type)
+                return dataclasses.replace(
+                    value, type=dataclasses.replace(type, kind=target, axis=axis)
+                )
+            return value
+        literals: dict[str, Any] = {}
+        if name in ("softmax", "log_softmax"):
+            axis = type.axis if type.axis is not None else self._default_axis(type)
+            size = self.solver.shape(type.shape).axis(axis)
+            if size is not None and size.number == 1:
+                self.typing.refuse(
+                    "E304",
+                    f"`{self.node.name}` takes a softmax over one class, which is constant",
+                    value.span,
+                    help="one score an element is `logits`: use `bce`, or declare it as `logits`",
+                )
+            type = dataclasses.replace(type, axis=axis)
+            literals["over"] = axis
+        return self.typing.insert(
+            convert.CONVERSIONS[name], (value,), type.of_kind(target), **literals
+        )
+
+    def _default_axis(self, type: Tensor) -> int:
+        return 0 if self.solver.shape(type.shape).rank == 1 else 1
+
+    def _class_axis(self, value: Typed, destination: int) -> Typed:
+        """The class axis where the signature writes it."""
+        type = value.tensor
+        source = type.axis
+        if source is None or source == destination:
+            return value
+        shape = self.solver.shape(type.shape)
+        if shape.rank is not None and source % shape.rank == destination:
+            return value
+        dim = shape.axis(source)
+        assert dim is not None
+        left = shape.without(source)
+        moved = Shape(
+            (*left.before[:destination], dim, *left.before[destination:]), left.rest, left.after
+        )
+        if len(left.before) < destination:
+            self.typing.refuse(
+                "E402",
+                f"`{self.node.name}` needs an axis before the classes of {type}",
+                value.span,
+                help="add a batch axis",
+            )
+        return self.typing.insert(
+            convert.MOVE_CLASS_AXIS,
+            (value,),
+            dataclasses.replace(type, shape=moved, axis=destination),
+            source=source,
+            destination=destination,
+        )
+
+    def _boxes(self, value: Typed) -> Typed:
+        format = value.tensor.format
+        if value.tensor.kind != "boxes" or format == "xyxy":
+            return value
+        op = convert.BOX_OPS.get(format)
+        if op is None:
+            self.typing.refuse(
+                "E307",
+                f"`{self.node.name}` compares upright boxes, and these are `{format}`",
+                value.span,
+            )
+        return self.typing.insert(op, (value,), dataclasses.replace(value.tensor, format="xyxy"))
+
+    def _labels(
+        self, argument: Typed, slot: Slot, wanted: Tensor, delivered: list[Typed | None]
+    ) -> Typed:
+        """Class indices: the ignored ones leave through a mask, the rest becomes what is asked."""
+        type = argument.tensor
+        ignore = self.node.keywords.get("ignore_index", type.ignore)
+        insert = self.typing.insert
+        mask = Tensor("mask", type.shape)
+        kept = insert(convert.KEPT_LABELS, (argument,), mask, ignore=ignore)
+        known = insert(convert.KNOWN_LABELS, (argument,), type, ignore=ignore)
+        self.kept, self.labels = kept, known
+        if slot.delivered == "labels":
+            return known
+        partner = next((d for d in delivered if d is not None and d.tensor.axis is not None), None)
+        if partner is None:
+            self.typing.refuse(
+                "E305",
+                f"`{self.node.name}` cannot tell how many classes `{argument.span.text}` has",
+                argument.span,
+                help="give the prediction as `class_logits` or `class_prob`",
+            )
+        axis = wanted.axis if wanted.axis is not None else 1
+        size = self.solver.shape(partner.tensor.shape).axis(axis)
+        shape = self.solver.shape(type.shape)
+        if size is None:
+            size = self.solver.unknown("C")
+        if shape.rank is None and len(shape.before) < axis:
+            batch, rest = self.solver.unknown("B"), self.solver.row("S")
+            self._same(Shape((batch,), rest), shape, argument, "labels")
+            shape = self.solver.shape(shape)
+        hot = Shape((*shape.before[:axis], size, *shape.before[axis:]), shape.rest, shape.after)
+        return insert(convert.ONE_HOT, (known, partner), Tensor("one_hot", hot, axis), axis=axis)
+
+    def _note_classes(self) -> None:
+        """Remember which class count an input of labels goes with: the call checks its values."""
+        labels = next((g for g in self.given if g is not None and self._is_labels(g)), None)
+        if labels is None:
+            return
+        source = unwrapped(labels)
+        classes = [
+            given.tensor.shape.axis(given.tensor.axis)
+            for given in self.given
+            if given is not None
+            and isinstance(given.type, Tensor)
+            and given.tensor.axis is not None
+        ]
+        if classes and source.op == "input" and classes[0] is None:
+            shape = self.solver.shape(self.given[0].tensor.shape) if self.given[0] else SCALAR
+            classes = [shape.axis(1)]
+        if source.op == "input" and classes and classes[0] is not None:
+            ignore = self.node.keywords.get("ignore_index", labels.tensor.ignore)
+            self.typing.label_sizes.append((source.literals["name"], classes[0], ignore))
+
+    def _fill_numbers(
+        self, signature: Signature, arguments: list[Typed | None]
+    ) -> list[Typed | None]:
+        """A number becomes a tensor like the argument of the same shape."""
+        filled = list(arguments)
+        for index, argument in enumerate(arguments):
+            slot = signature.slots[index]
+            if argument is None or slot.kinds == ("features",) or not is_number(argument):
+                continue
+            partner = next(
+                (
+                    other
+                    for other, own in zip(arguments, signature.slots, strict=True)
+                    if other is not None
+                    and not is_number(other)
+                    and own.shape_text == slot.shape_text
+                ),
+                None,
+            )
+            if partner is None:
+                self.typing.refuse(
+                    "E309",
+                    f"`{self.node.name}` of numbers alone is a constant",
+                    self.node.span,
+                    help="give it a tensor",
+                )
+            moving = self.typing.matched(argument, partner)
+            type = Tensor(slot.delivered, partner.tensor.shape)
+            filled[index] = Typed(convert.FILLED_LIKE, (moving, partner), {}, type, argument.span)
+        return filled
+
+    # --- shapes ---
+
+    def _unify(self, instance: Instance, arguments: list[Typed | None]) -> None:
+        for index, argument in enumerate(arguments):
+            slot = instance.slots[index]
+            if argument is None or not isinstance(slot, Tensor) or is_number(argument):
+                continue
+            if isinstance(argument.type, Tensor):
+                self._same(
+                    slot.shape, argument.tensor.shape, argument, self.node.record.inputs[index]
+                )
+
+    def _same(self, wanted: Shape, shape: Shape, argument: Typed, name: str) -> None:
+        mismatch = self.solver.unify_shapes(wanted, shape)
+        if mismatch is None:
+            return
+        asked, came = self.solver.shape(wanted), self.solver.shape(shape)
+        others = [
+            (other.span, f"this is {self.typing.shown(other)}")
+            for other in self.given
+            if other is not None
+            and other is not argument
+            and isinstance(other.type, Tensor)
+            and not is_number(other)
+        ]
+        original = next(
+            (g for g in self.given if g is not None and g.span == argument.span), argument
+        )
+        rank = mismatch.what == "rank"
+        self.typing.refuse(
+            "E402" if rank else "E401",
+            f"`{self.node.name}` needs {asked} for `{name}`, "
+            f"and `{argument.span.text}` is {self.typing.shown(original)}",
+            argument.span,
+            labels=others,
+            help=self._shape_help(asked, came, argument.span.text),
+        )
+
+    def _shape_help(self, wanted: Shape, came: Shape, text: str) -> str | None:
+        """The index that would make the shapes agree, where there is an obvious one."""
+        if wanted.rank is None or came.rank is None:
+            return None
+        if came.rank == wanted.rank + 1 and came.dims[-1].number == 1:
+            return f"drop the axis of size 1: `{text}[..., 0]`"
+        if wanted.rank == came.rank + 1 and wanted.dims[-1].number == 1:
+            return f"add the axis of size 1: `{text}[..., none]`"
+        if wanted.rank == came.rank + 1:
+            for axis, dim in enumerate(wanted.dims):
+                if dim.number == 1 and wanted.without(axis) == came:
+                    index = ", ".join([":"] * axis + ["none"])
+                    return f"add the axis of size 1: `{text}[{index}]`"
+        return None

@@ -1,0 +1,231 @@
+"""The checker: from a tree to typed terms and a contract, with all problems reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossdsl.checker import nodes
+from lossdsl.checker.contract import Naming, container_types
+from lossdsl.checker.declarations import Declarations, read_declarations
+from lossdsl.checker.infer import Inference
+from lossdsl.checker.nodes import Node
+from lossdsl.checker.resolve import Resolver
+from lossdsl.checker.terms import TermPlan, split_terms
+from lossdsl.checker.typed import Entry, Typed, TypedProgram, TypedTerm
+from lossdsl.checker.typing import Typing
+from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.source import Span
+from lossdsl.syntax import tree
+from lossdsl.types.shapes import SCALAR
+from lossdsl.types.solve import Solver
+from lossdsl.types.values import Module, Tensor, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What a graph is specialised to besides shapes: lengths of open lists, absent inputs."""
+
+    lengths: tuple[tuple[str, int], ...] = ()
+    absent: frozenset[str] = frozenset()
+
+
+@dataclass
+class Checked:
+    """A program that has a meaning. Keeps what the call-time check needs to run the rules again."""
+
+    program: TypedProgram
+    declared: Declarations
+    made: list[Node]
+    plans: list[TermPlan]
+    monitors: dict[str, Node]
+    kinds: dict[str, str]
+    modules: dict[str, Module | None]
+    lists: dict[str, int]
+    features: frozenset[str] = frozenset()
+    used: set[str] = field(default_factory=set)
+    class_counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def retype(
+        self, given: Mapping[str, Type], values: Mapping[Any, int], found: Diagnostics
+    ) -> None:
+        """Run the type rules on what came at a call; problems go to `found`."""
+        solver = Solver(values=dict(values), _next=1_000_000)
+        declared = Declarations(
+            solver,
+            self.declared.inputs,
+            self.declared.params,
+            self.declared.functions,
+            self.declared.symbols,
+            self.declared.closed,
+            self.declared.reduction,
+            self.declared.compute_dtype,
+        )
+        typing = Typing(declared, self.kinds, found, self.modules, given, self.features)
+        typing.run(self.made)
+        _typed_terms(self.plans, self.monitors, typing, found)
+        self.class_counts = _class_counts(typing)
+
+
+def _class_counts(typing: Typing) -> dict[str, tuple[int, int]]:
+    """How many classes each input of labels is judged against, and which index is ignored."""
+    counts = {}
+    for name, size, ignore in typing.label_sizes:
+        number = typing.solver.valued(typing.solver.dim(size)).number
+        if number is not None:
+            counts[name] = (number, ignore)
+    return counts
+
+
+def check_program(
+    program: tree.Program,
+    found: Diagnostics,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    modules: frozenset[str] = frozenset(),
+    variant: Variant | None = None,
+    judge_unused: bool = True,
+) -> Checked | None:
+    """Check a program. None where there were errors, which then stand in `found`."""
+    variant = variant or Variant()
+    declared = read_declarations(program, found, inputs=inputs, params=params)
+    resolver = Resolver(declared, found, modules, dict(variant.lengths))
+    result, monitors = resolver.program(program)
+    plans = split_terms(resolver, result) if result is not None else []
+    inference = Inference(resolver)
+    inference.run()
+    signatures = _modules(declared, modules)
+    features = frozenset(inference.features)
+    clashed = frozenset(inference.clashed)
+    typing = Typing(
+        declared, inference.kinds, found, signatures, features=features, clashed=clashed
+    )
+    typing.run(resolver.made)
+    terms = _typed_terms(plans, monitors, typing, found)
+    if result is not None and not found.errors:
+        _reads_tensors(terms, result.span, found)
+    if judge_unused:
+        report_unused([(declared, resolver.used)], found)
+    if found.errors or result is None:
+        return None
+    entries = _contract(resolver, typing, inference)
+    called = tuple(
+        dict.fromkeys(n.module for n in resolver.made if isinstance(n, nodes.ModuleCall))
+    )
+    return Checked(
+        TypedProgram(tuple(terms), entries, called),
+        declared,
+        resolver.made,
+        plans,
+        monitors,
+        inference.kinds,
+        signatures,
+        resolver.lists,
+        features,
+        resolver.used,
+    )
+
+
+def _modules(declared: Declarations, given: frozenset[str]) -> dict[str, Module | None]:
+    modules: dict[str, Module | None] = dict.fromkeys(given)
+    for name, entry in declared.inputs.items():
+        if isinstance(entry.type, Module):
+            modules[name] = entry.type
+    return modules
+
+
+def _typed_terms(
+    plans: list[TermPlan], monitors: dict[str, Node], typing: Typing, found: Diagnostics
+) -> list[TypedTerm]:
+    terms = []
+    for plan in plans:
+        raw, weight = typing.typed.get(id(plan.raw)), typing.typed.get(id(plan.weight))
+        if raw is not None and weight is not None and _is_scalar(raw, plan.span, typing, found):
+            terms.append(TypedTerm(plan.name, weight, raw, plan.span))
+    for name, node in monitors.items():
+        raw = typing.typed.get(id(node))
+        if raw is not None and _is_scalar(raw, node.span, typing, found):
+            weight = Typed("number", (), {"value": 0.0}, raw.type, node.span)
+            terms.append(TypedTerm(name, weight, raw, node.span, monitored=True))
+    return terms
+
+
+def _is_scalar(raw: Typed, span: Span, typing: Typing, found: Diagnostics) -> bool:
+    """A loss is one number. An open shape is left to the call."""
+    if not isinstance(raw.type, Tensor):
+        found.add("E308", f"a loss is one number, and this is {raw.type}", span)
+        return False
+    if raw.op == "number" and not isinstance(raw.literals.get("value"), int | float):
+        found.add("E308", f"a loss is one number, and this is `{span.text}`", span)
+        return False
+    if typing.solver.unify_shapes(SCALAR, raw.type.shape) is None:
+        return True
+    shape = typing.solver.shape(raw.type.shape)
+    found.add(
+        "E405",
+        f"a loss is one number, and this is {raw.type.with_shape(shape)}",
+        span,
+        help=f"reduce it: `mean({span.text})`" if len(span.text) < 60 else "reduce it: `mean(…)`",
+    )
+    return False
+
+
+def _reads_tensors(terms: list[TypedTerm], span: Span, found: Diagnostics) -> None:
+    stack = [term.raw for term in terms] + [term.weight for term in terms]
+    seen: set[int] = set()
+    while stack:
+        value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if value.op == "input":
+            return
+        stack.extend(value.operands)
+    found.add(
+        "E309", "this loss reads no tensor", span, help="name the tensors that it is a loss of"
+    )
+
+
+def report_unused(bodies: list[tuple[Declarations, set[str]]], found: Diagnostics) -> None:
+    """Warn of declarations that no body of the file uses."""
+    used = set().union(*(names for _, names in bodies))
+    for declared, _ in bodies[:1]:
+        entries = [
+            *((n, "input", d.span) for n, d in declared.inputs.items()),
+            *((n, "param", p.span) for n, p in declared.params.items()),
+            *((n, "function", f.name.span) for n, f in declared.functions.items()),
+        ]
+        for name, what, span in entries:
+            if name not in used:
+                found.add(
+                    "W201",
+                    f"nothing uses the {what} `{name}`",
+                    span,
+                    help="remove it, or use it",
+                )
+
+
+def _contract(resolver: Resolver, typing: Typing, inference: Inference) -> tuple[Entry, ...]:
+    """Inputs that the text declares and uses, in its order; then all others as they are used."""
+    declared = resolver.declared
+    naming = Naming(typing.solver, set(declared.symbols))
+    inferred = container_types(resolver, inference.kinds, typing.places)
+    types = {name: entry.type for name, entry in declared.inputs.items()}
+    # Sizes get their names in the order of the inputs' names, so that the order of terms changes
+    # nothing but the order of the inputs.
+    types |= {name: inferred[name] for name in sorted(inferred)}
+    named = {name: naming.type(type) for name, type in types.items()}
+    written = [name for name, entry in declared.inputs.items() if entry.written]
+    entries = []
+    for name in dict.fromkeys((*written, *resolver.first_uses)):
+        entry = declared.inputs.get(name)
+        if name not in named or name not in resolver.first_uses:
+            continue
+        if entry is None:
+            span = resolver.inferred[name]
+            entries.append(Entry(name, named[name], False, False, span))
+        elif not isinstance(entry.type, Module):
+            entries.append(Entry(name, named[name], True, entry.optional, entry.span))
+    return tuple(entries)

@@ -1,0 +1,398 @@
+"""Names to meanings: from the tree to resolved nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from lossdsl.checker import fold, nodes
+from lossdsl.checker.declarations import Declarations
+from lossdsl.checker.nodes import Node
+from lossdsl.checker.suggest import closest
+from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.functions import record as functions
+from lossdsl.source import Span
+from lossdsl.syntax import limits, tree
+from lossdsl.types.values import Listing, Record, Type
+
+CLOCKS = ("step", "epoch")
+_RECURSION = 170
+
+
+class Unresolved(Exception):
+    """An expression has no meaning; the reason was reported."""
+
+
+@dataclass
+class Resolver:
+    """Resolves one program.
+
+    `made` lists every node after what it is made of. `inferred` are the undeclared inputs with
+    their first use. `lengths` says how long the open lists are; those asked for stand in `lists`.
+    """
+
+    declared: Declarations
+    found: Diagnostics
+    modules: frozenset[str] = frozenset()
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    made: list[Node] = field(default_factory=list)
+    bindings: dict[str, Node] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+    inferred: dict[str, Span] = field(default_factory=dict)
+    first_uses: dict[str, Span] = field(default_factory=dict)
+    lists: dict[str, int] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    local: dict[str, Node] | None = None
+    visible: dict[str, frozenset[str]] = field(default_factory=dict)
+    later: set[str] = field(default_factory=set)
+    _level: int = 0
+
+    def make(self, node: Node) -> Node:
+        """Enter a node; too many are refused, however short the text that made them."""
+        if len(self.made) >= limits.NODES:
+            self.refuse("E701", limits.message("NODES"), node.span)
+        self.made.append(node)
+        return node
+
+    def refuse(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: Iterable[tuple[Span, str]] = (),
+        help: str | None = None,
+    ) -> NoReturn:
+        """Report a problem and give up the expression."""
+        self.found.add(code, message, span, labels=labels, help=help)
+        raise Unresolved
+
+    # --- statements ---
+
+    def program(self, program: tree.Program) -> tuple[Node | None, dict[str, Node]]:
+        """The result's node (None where it has no meaning) and the monitored terms."""
+        monitors: dict[str, Node] = {}
+        self.later = {
+            s.name.id for s in program.statements if isinstance(s, tree.Binding | tree.Term)
+        }
+        for statement in program.statements:
+            match statement:
+                case tree.Function(name):
+                    self.visible[name.id] = frozenset(self.bindings)
+                case tree.Binding(name, value):
+                    self._bind(name, value, "binding")
+                case tree.Term(name, value, monitored):
+                    node = self._bind(name, value, "key")
+                    if node is not None and monitored:
+                        monitors[name.id] = node
+        return self.attempt(program.result), monitors
+
+    def _bind(self, name: tree.Name, value: tree.Expression, source: nodes.LabelSource) -> Any:
+        self.later.discard(name.id)
+        node = self.attempt(value)
+        first = self._owner(name.id)
+        if first is not None:
+            self.found.add(
+                "E203",
+                f"`{name.id}` already has a meaning",
+                name.span,
+                labels=[(first, "here")],
+                help="a name is bound once: choose another",
+            )
+            return None
+        self.places[name.id] = name.span
+        if node is None:
+            # The name exists, so that one mistake gives one message.
+            self.bindings[name.id] = nodes.Constant(None, name.span)
+            return None
+        label = self.make(nodes.Label(node, name.id, source, name.span))
+        self.bindings[name.id] = label
+        return label
+
+    def _owner(self, name: str) -> Span | None:
+        for table in (self.places, self.inferred):
+            if name in table:
+                return table[name]
+        if name in self.declared.inputs:
+            return self.declared.inputs[name].span
+        if name in self.declared.params:
+            return self.declared.params[name].span
+        return None
+
+    def attempt(self, expression: tree.Expression) -> Node | None:
+        try:
+            return self.expression(expression)
+        except Unresolved:
+            return None
+
+    # --- expressions ---
+
+    def expression(self, node: tree.Expression) -> Node:
+        """The meaning of an expression."""
+        self._level += 1
+        if self._level > _RECURSION:
+            self._level = 0
+            self.refuse("E701", limits.message("DEPTH"), node.span)
+        try:
+            return self._expression(node)
+        finally:
+            self._level -= 1
+
+    def _expression(self, node: tree.Expression) -> Node:
+        match node:
+            case tree.Number(value) | tree.Text(value) | tree.Truth(value):
+                return self.make(nodes.Constant(value, node.span))
+            case tree.Nothing():
+                return self.make(nodes.Constant(None, node.span))
+            case tree.Name(name):
+                return self.name(name, node.span)
+            case tree.ListOf(items):
+                return self._list(items, node.span)
+            case tree.Sum(operands, signs):
+                return self._sum(operands, signs, node.span)
+            case tree.Product(operands, operators):
+                return self._chain(operands, operators, node.span)
+            case tree.Power(base, exponent):
+                return self.apply(
+                    "**", (self.expression(base), self.expression(exponent)), node.span
+                )
+            case tree.Unary(sign, operand):
+                return self._unary(sign, operand, node.span)
+            case tree.Comparison(left, operator, right):
+                return self.apply(
+                    operator, (self.expression(left), self.expression(right)), node.span
+                )
+            case tree.Logical(operator, operands):
+                return self._chain(operands, (operator,) * (len(operands) - 1), node.span)
+            case tree.Conditional():
+                return self._conditional(node)
+            case tree.Named(value, name):
+                inner = self.expression(value)
+                return self.make(nodes.Label(inner, name.id, "as", name.span))
+            case tree.Call():
+                from lossdsl.checker.calls import call
+
+                return call(self, node)
+            case tree.Index():
+                return self._index(node)
+            case tree.Field(base, name):
+                return self.item(self.expression(base), name.id, node.span)
+            case tree.Comprehension():
+                self.refuse(
+                    "E204",
+                    "a comprehension stands alone in `sum`, `mean`, `max` or `min`",
+                    node.span,
+                )
+
+    def name(self, name: str, span: Span) -> Node:
+        """What a name stands for: the innermost of parameter, binding, param, input, symbol."""
+        if self.local is not None and name in self.local:
+            return self.local[name]
+        declared = self.declared
+        if name in self.bindings and self._sees(name):
+            self.used.add(name)
+            bound = self.bindings[name]
+            if isinstance(bound, nodes.Constant) and bound.span is self.places.get(name):
+                raise Unresolved
+            return bound
+        if name in declared.params:
+            self.used.add(name)
+            param = declared.params[name]
+            if param.role == "fixed":
+                return self.make(nodes.Constant(param.value, span))
+            return self.make(nodes.ParamRef(name, span))
+        if name in declared.inputs:
+            self.used.add(name)
+            self.first_uses.setdefault(name, span)
+            return self.make(nodes.InputRef(name, span))
+        if name in CLOCKS:
+            return self.make(nodes.Clock(name, span))
+        if name in declared.symbols and name not in self.inferred:
+            return self.make(nodes.SizeOf(name, span))
+        if name in self.later:
+            self.refuse(
+                "E208", f"`{name}` is used before it is bound", span, help="move the line up"
+            )
+        return self._undeclared(name, span)
+
+    def _sees(self, name: str) -> bool:
+        """Inside a function only the bindings above it are seen."""
+        return not self.calls or name in self.visible.get(self.calls[-1], frozenset())
+
+    def _undeclared(self, name: str, span: Span) -> Node:
+        declared = self.declared
+        if declared.closed or self.calls:
+            known = [*self.bindings, *declared.params, *declared.inputs, *declared.symbols, *CLOCKS]
+            if self.local is not None:
+                known += self.local
+            why = (
+                f"`{name}` is not declared"
+                if not self.calls
+                else f"the function `{self.calls[-1]}` does not know `{name}`"
+            )
+            advice = closest(name, known) or (
+                f"declare it (`input {name}: …`)"
+                if not self.calls
+                else "pass it as an argument, or declare it as an input"
+            )
+            self.refuse("E201", why, span, help=advice)
+        if name in ("denominators", "scale"):
+            self.refuse("E203", f"`{name}` is a reserved name of the call", span)
+        self.inferred.setdefault(name, span)
+        self.first_uses.setdefault(name, span)
+        return self.make(nodes.InputRef(name, span))
+
+    # --- operators ---
+
+    def apply(
+        self,
+        name: str,
+        operands: tuple[Node, ...],
+        span: Span,
+        literals: dict[str, Any] | None = None,
+        places: dict[str, Span] | None = None,
+        keywords: tuple[str | None, ...] = (),
+    ) -> Node:
+        """A function of operands; folded to a number where all are numbers."""
+        function = functions.functions()[name]
+        folded = fold.fold(function, operands, literals or {}, span, self.found)
+        if folded is not None:
+            return self.make(folded)
+        return self.make(
+            nodes.Apply(function, operands, literals or {}, span, places or {}, keywords)
+        )
+
+    def _sum(
+        self, operands: tuple[tree.Expression, ...], signs: tuple[str, ...], span: Span
+    ) -> Node:
+        resolved = tuple(self.expression(operand) for operand in operands)
+        if all(isinstance(x, nodes.Constant) for x in resolved):
+            result = resolved[0]
+            for sign, operand in zip(signs[1:], resolved[1:], strict=True):
+                result = self.apply(sign, (result, operand), span)
+            return result
+        return self.make(nodes.Total(resolved, signs, span))
+
+    def _chain(
+        self, operands: tuple[tree.Expression, ...], operators: tuple[str, ...], span: Span
+    ) -> Node:
+        result = self.expression(operands[0])
+        for operator, operand in zip(operators, operands[1:], strict=True):
+            right = self.expression(operand)
+            result = self.apply(operator, (result, right), operands[0].span.to(operand.span))
+        return result
+
+    def _unary(self, sign: str, operand: tree.Expression, span: Span) -> Node:
+        inner = self.expression(operand)
+        if sign == "+":
+            return inner
+        return self.apply("neg" if sign == "-" else "not", (inner,), span)
+
+    def _conditional(self, node: tree.Conditional) -> Node:
+        condition = self.expression(node.condition)
+        if isinstance(condition, nodes.Constant):
+            return self.expression(node.then if condition.value else node.otherwise)
+        operands = (condition, self.expression(node.then), self.expression(node.otherwise))
+        return self.apply("where", operands, node.span)
+
+    def _list(self, items: tuple[tree.Expression, ...], span: Span) -> Node:
+        resolved = tuple(self.expression(item) for item in items)
+        if all(isinstance(x, nodes.Constant) and is_number(x.value) for x in resolved):
+            values = tuple(x.value for x in resolved if isinstance(x, nodes.Constant))
+            return self.make(nodes.Constant(values, span))
+        return self.make(nodes.Items(resolved, span))
+
+    # --- containers and indexing ---
+
+    def item(self, base: Node, key: str | int, span: Span) -> Node:
+        """A part of a container."""
+        if isinstance(base, nodes.Items) and isinstance(key, int):
+            if not -len(base.items) <= key < len(base.items):
+                self.refuse("E406", f"the list has {len(base.items)} items", span)
+            return base.items[key]
+        container = self.container(base)
+        if isinstance(container, Record) and isinstance(key, str):
+            if container.field(key) is None:
+                names = [name for name, _ in container.fields]
+                self.refuse(
+                    "E211",
+                    f"`{base.span.text}` has no field `{key}`",
+                    span,
+                    help=closest(key, names) or f"its fields are {', '.join(names)}",
+                )
+        elif isinstance(container, Listing) and isinstance(key, int):
+            length = container.length
+            if length is not None and not -length <= key < length:
+                self.refuse("E406", f"`{base.span.text}` has {length} items", span)
+        elif isinstance(key, str) and (
+            container is not None or not isinstance(base, nodes.InputRef | nodes.Item)
+        ):
+            self.refuse(
+                "E211",
+                f"`{base.span.text}` has no fields: it is not a record",
+                span,
+                help="a function is called with the value: `mean(x)`",
+            )
+        return self.make(nodes.Item(base, key, span))
+
+    def container(self, node: Node) -> Type | None:
+        """The declared type of an input or a part of one; None where nothing is declared."""
+        match node:
+            case nodes.InputRef(name):
+                declared = self.declared.inputs.get(name)
+                return declared.type if declared else None
+            case nodes.Item(base, key):
+                outer = self.container(base)
+                if isinstance(outer, Record) and isinstance(key, str):
+                    return outer.field(key)
+                if isinstance(outer, Listing) and isinstance(key, int):
+                    return outer.item or (outer.items[key] if outer.items else None)
+            case nodes.Label(value):
+                return self.container(value)
+        return None
+
+    def _index(self, node: tree.Index) -> Node:
+        base = self.expression(node.base)
+        if len(node.items) == 1:
+            single = node.items[0]
+            if isinstance(single, tree.Text):
+                return self.item(base, single.value, node.span)
+            listed = isinstance(base, nodes.Items) or isinstance(self.container(base), Listing)
+            if isinstance(single, tree.Number | tree.Unary) and listed:
+                return self.item(base, self._integer(single), node.span)
+        items = tuple(self._index_item(item) for item in node.items)
+        if sum(item is ... for item in items) > 1:
+            self.refuse("E404", "an index has at most one `...`", node.span)
+        return self.make(nodes.Index(base, items, node.span))
+
+    def _index_item(self, item: tree.IndexItem) -> Any:
+        match item:
+            case tree.Ellipsis():
+                return ...
+            case tree.Nothing():
+                return None
+            case tree.Slice(start, stop, step):
+                parts = (start, stop, step)
+                bounds = [None if part is None else self._integer(part) for part in parts]
+                if bounds[2] is not None and bounds[2] < 1:
+                    self.refuse("E404", "the step of a slice is 1 or more", item.span)
+                return slice(*bounds)
+            case _:
+                return self._integer(item)
+
+    def _integer(self, node: tree.Expression) -> int:
+        value = self.expression(node)
+        if isinstance(value, nodes.Constant) and isinstance(value.value, int):
+            return int(value.value)
+        self.refuse(
+            "E209",
+            "an index is a whole number that is known before the call",
+            node.span,
+            help="select by a mask with `where=`, by labels with `gather`",
+        )
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,91 @@
+"""The typed tree: every value with its kind and shape, every conversion and reduction a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lossdsl.functions.op import Op
+from lossdsl.source import Span
+from lossdsl.types.kinds import KINDS, SCORES
+from lossdsl.types.shapes import Shape
+from lossdsl.types.values import Listing, Tensor, Type
+
+Leaf = Literal["input", "item", "param", "clock", "number", "size", "index", "list"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Typed:
+    """A value: an operation on other values, or a leaf (`op` is then its name)."""
+
+    op: Op | Leaf
+    operands: tuple[Typed, ...]
+    literals: dict[str, Any]
+    type: Type
+    span: Span
+    keywords: tuple[str | None, ...] = field(default=())
+
+    @property
+    def number(self) -> float | int | None:
+        """The value, where it is a literal number."""
+        value = self.literals.get("value") if self.op == "number" else None
+        return value if isinstance(value, int | float) else None
+
+    @property
+    def tensor(self) -> Tensor:
+        assert isinstance(self.type, Tensor)
+        return self.type
+
+
+@dataclass(frozen=True, slots=True)
+class TypedTerm:
+    """One summand of the loss."""
+
+    name: str
+    weight: Typed
+    raw: Typed
+    span: Span
+    monitored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One input of the contract."""
+
+    name: str
+    type: Type
+    declared: bool
+    optional: bool
+    span: Span
+
+    @property
+    def kind(self) -> str:
+        """The kind of a tensor; `list` or `record` for containers."""
+        match self.type:
+            case Tensor(kind):
+                return kind
+            case Listing():
+                return "list"
+        return "record"
+
+    @property
+    def shape(self) -> Shape | None:
+        return self.type.shape if isinstance(self.type, Tensor) else None
+
+    @property
+    def dtype(self) -> str:
+        """What torch dtypes are taken: whole numbers for indices, anything real elsewhere."""
+        if not isinstance(self.type, Tensor):
+            return ""
+        if KINDS[self.type.kind].integer:
+            return "int"
+        return "float" if self.type.kind in SCORES else "float, int or bool"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedProgram:
+    """What the checker hands on: the terms, and what the caller has to bring."""
+
+    terms: tuple[TypedTerm, ...]
+    inputs: tuple[Entry, ...]
+    modules: tuple[str, ...]

@@ -1,0 +1,450 @@
+"""Kinds and shapes of every node, bottom up, with conversions written out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import torch
+
+from lossdsl.checker import nodes
+from lossdsl.checker.declarations import Declarations
+from lossdsl.checker.indexing import index
+from lossdsl.checker.infer import place_of
+from lossdsl.checker.nodes import Node, is_coefficient
+from lossdsl.checker.typed import Typed
+from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.functions import convert
+from lossdsl.functions import record as functions
+from lossdsl.functions.op import Op
+from lossdsl.functions.record import CallSite, Refused
+from lossdsl.source import Span
+from lossdsl.types.dims import Dim, Symbol
+from lossdsl.types.kinds import CLASS_KINDS, KINDS, is_sub
+from lossdsl.types.shapes import Shape
+from lossdsl.types.solve import Solver
+from lossdsl.types.values import NUMBER, Listing, Module, Record, Tensor, Type
+
+
+class Wrong(Exception):
+    """A node has no type; the reason was reported."""
+
+
+class Typing:
+    """Types all nodes of a resolved program.
+
+    `kinds` are those inferred for undeclared places. `given` replaces inputs' types by what came
+    at a call: the same rules then run on numbers.
+    """
+
+    def __init__(
+        self,
+        declared: Declarations,
+        kinds: Mapping[str, str],
+        found: Diagnostics,
+        modules: Mapping[str, Module | None],
+        given: Mapping[str, Type] | None = None,
+        features: frozenset[str] = frozenset(),
+        clashed: frozenset[str] = frozenset(),
+    ) -> None:
+        self.declared = declared
+        self.solver: Solver = declared.solver
+        self.kinds = kinds
+        self.found = found
+        self.modules = modules
+        self.given = given or {}
+        self.features = features
+        self.clashed = clashed
+        self.typed: dict[int, Typed] = {}
+        self.places: dict[str, Type] = {}
+        self.coefficients: dict[int, bool] = {}
+        self.inputs: dict[str, Typed] = {}
+        self.label_sizes: list[tuple[str, Dim, int]] = []
+
+    def run(self, made: Iterable[Node]) -> None:
+        """Type nodes in order of making; what depends on a wrong one is skipped silently."""
+        for node in made:
+            if any(id(below) not in self.typed for below in nodes.operands(node)):
+                continue
+            try:
+                self.typed[id(node)] = self._type(node)
+            except Wrong:
+                continue
+
+    def refuse(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: Iterable[tuple[Span, str]] = (),
+        help: str | None = None,
+    ) -> NoReturn:
+        """Report a problem and give up the node."""
+        self.found.add(code, message, span, labels=labels, help=help)
+        raise Wrong
+
+    def of(self, node: Node) -> Typed:
+        return self.typed[id(node)]
+
+    def shown(self, value: Typed) -> str:
+        """A value's type with all that is known of its shape."""
+        type = value.type
+        if isinstance(type, Tensor):
+            type = type.with_shape(self.solver.shape(type.shape))
+        return str(type)
+
+    def is_number(self, node: Node) -> bool:
+        return is_coefficient(node, self.coefficients)
+
+    # --- nodes ---
+
+    def _type(self, node: Node) -> Typed:
+        match node:
+            case nodes.Constant(value):
+                return Typed("number", (), {"value": value}, NUMBER, node.span)
+            case nodes.InputRef() | nodes.Item():
+                return self._place(node)
+            case nodes.ParamRef(name):
+                return self._param(name, node.span)
+            case nodes.Clock(name):
+                return Typed("clock", (), {"name": name}, NUMBER, node.span)
+            case nodes.SizeOf(symbol):
+                return self._size(symbol, node.span)
+            case nodes.Label(value):
+                return self.of(value)
+            case nodes.Total():
+                return self._total(node)
+            case nodes.Apply():
+                return self._apply(node)
+            case nodes.LossCall():
+                from lossdsl.checker.loss_calls import LossCallTyping
+
+                return LossCallTyping(self, node).run()
+            case nodes.ModuleCall():
+                return self._module(node)
+            case nodes.Index():
+                return index(self, node)
+            case nodes.Cast():
+                return self._cast(node)
+            case nodes.Items(items):
+                typed = tuple(self.of(item) for item in items)
+                types = Listing(tuple(item.type for item in typed))
+                return Typed("list", typed, {}, types, node.span)
+
+    # --- leaves ---
+
+    def _place(self, node: nodes.InputRef | nodes.Item) -> Typed:
+        if place_of(node) in self.clashed:
+            raise Wrong
+        if isinstance(node, nodes.InputRef):
+            leaf = self.inputs.get(node.name)
+            if leaf is None:
+                type = self._input_type(node)
+                leaf = Typed("input", (), {"name": node.name}, type, node.span)
+                self.inputs[node.name] = leaf
+            raw = dataclasses.replace(leaf, span=node.span)
+        else:
+            base = unwrapped(self.of(node.base))
+            raw = Typed("item", (base,), {"key": node.key}, self._part(node, base), node.span)
+        return self.entered(raw)
+
+    def entered(self, raw: Typed) -> Typed:
+        """A tensor that comes from outside, in the precision that losses calculate in."""
+        if isinstance(raw.type, Listing) and raw.type.item is not None and raw.type.items is None:
+            return Typed(convert.AS_FLOATS, (raw,), {}, raw.type, raw.span)
+        if not isinstance(raw.type, Tensor):
+            return raw
+        if KINDS[raw.type.kind].integer:
+            op = convert.AS_INDEX
+        elif self.declared.compute_dtype == "input":
+            op = convert.AS_FLOATING
+        else:
+            op = convert.AS_FLOAT
+        return Typed(op, (raw,), {}, raw.type, raw.span)
+
+    def _input_type(self, node: nodes.InputRef) -> Type:
+        name = node.name
+        if name in self.given:
+            return self.given[name]
+        if name in self.declared.inputs:
+            return self.declared.inputs[name].type
+        if place_of(node) in self.kinds:
+            return self._undeclared(place_of(node))
+        if place_of(node) in self.features:
+            return self.feature_list(place_of(node))
+        # A container: its parts are inferred one by one.
+        return Record(())
+
+    def feature_list(self, place: str) -> Type:
+        """The type of an undeclared list of feature maps."""
+        if place not in self.places:
+            self.places[place] = Listing(None, Tensor("real", self.solver.any_shape()))
+        return self.places[place]
+
+    def _undeclared(self, place: str, key: str | None = None) -> Type:
+        key = key or place
+        if key not in self.places:
+            kind = self.kinds.get(place, "real")
+            axis = 1 if kind in CLASS_KINDS else None
+            self.places[key] = Tensor(kind, self.solver.any_shape(), axis)
+        return self.places[key]
+
+    def _part(self, node: nodes.Item, base: Typed) -> Type:
+        container = base.type
+        if isinstance(container, Record):
+            known = container.field(str(node.key))
+            if known is not None:
+                return known
+        elif isinstance(container, Listing) and isinstance(node.key, int):
+            if container.items is not None and -len(container.items) <= node.key < len(
+                container.items
+            ):
+                return container.items[node.key]
+            if container.item is not None:
+                return container.item
+        elif isinstance(container, Tensor) and place_of(node) not in self.kinds:
+            self.refuse("E211", f"`{node.span.text}`: a tensor has no parts", node.span)
+        if place_of(node) in self.features:
+            return self.feature_list(place_of(node))
+        key = f"{place_of(node.base)}.{node.key}"
+        if place_of(node) not in self.kinds:
+            return Record(())
+        return self._undeclared(place_of(node), key)
+
+    def _param(self, name: str, span: Span) -> Typed:
+        value = self.declared.params[name].value
+        type = NUMBER
+        if isinstance(value, tuple):
+            type = Tensor("real", Shape.numbers((len(value),)))
+        return Typed("param", (), {"name": name}, type, span)
+
+    def _size(self, symbol: str, span: Span) -> Typed:
+        wanted = Dim.of(Symbol(symbol))
+        for name, declared in self.declared.inputs.items():
+            type = declared.type
+            if not isinstance(type, Tensor):
+                continue
+            for axis in (*range(len(type.shape.before)), *range(-len(type.shape.after), 0)):
+                if type.shape.axis(axis) == wanted:
+                    leaf = self.inputs.setdefault(
+                        name,
+                        Typed("input", (), {"name": name}, self.given.get(name, type), span),
+                    )
+                    return Typed("size", (leaf,), {"axis": axis}, NUMBER, span)
+        self.refuse(
+            "E408",
+            f"no input has the size `{symbol}` alone on an axis",
+            span,
+            help="declare an input with that axis",
+        )
+
+    # --- operations ---
+
+    def _total(self, node: nodes.Total) -> Typed:
+        """A sum of many: the two-operand rule from left to right."""
+        add, sub = (functions.functions()[name] for name in ("+", "-"))
+        result = self.of(node.operands[0])
+        number = self.is_number(node.operands[0])
+        for sign, operand in zip(node.signs[1:], node.operands[1:], strict=True):
+            right = self.of(operand)
+            function = sub if sign == "-" else add
+            span = node.span if operand is node.operands[-1] else result.span.to(right.span)
+            both = [number, self.is_number(operand)]
+            result = self.call(function, [result, right], {}, span, {}, (), both)
+            number = number and self.is_number(operand)
+        kind = self._mixture(node)
+        if kind is not None:
+            result = dataclasses.replace(result, type=kind.with_shape(result.tensor.shape))
+        return result
+
+    def _mixture(self, node: nodes.Total) -> Tensor | None:
+        """`a*p + (1 - a)*q` of probabilities is a probability."""
+        if len(node.operands) != 2 or node.signs[1] != "+":
+            return None
+        parts = [self._share(operand) for operand in node.operands]
+        if parts[0] is None or parts[1] is None:
+            return None
+        (a, p), (b, q) = parts[0], parts[1]
+        known = isinstance(a, nodes.Constant) and isinstance(b, nodes.Constant)
+        if known:
+            whole = 0 <= a.value <= 1 and abs(a.value + b.value - 1) < 1e-9
+        else:
+            whole = _complement(a, b) or _complement(b, a)
+        tensor = self.of(p).type
+        if not whole or not isinstance(tensor, Tensor) or tensor.shape.rank == 0:
+            return None
+        other = self.of(q).type
+        if isinstance(other, Tensor) and is_sub(tensor.kind, "prob") and is_sub(other.kind, "prob"):
+            return Tensor("prob", tensor.shape)
+        return None
+
+    def _share(self, node: Node) -> tuple[Any, Node] | None:
+        if isinstance(node, nodes.Apply) and node.function.name == "*":
+            left, right = node.operands
+            if self.is_number(left):
+                return left, right
+            if self.is_number(right):
+                return right, left
+        return None
+
+    def _apply(self, node: nodes.Apply) -> Typed:
+        operands = [self.of(operand) for operand in node.operands]
+        numbers = [self.is_number(operand) for operand in node.operands]
+        return self.call(
+            node.function, operands, node.literals, node.span, node.places, node.keywords, numbers
+        )
+
+    def call(
+        self,
+        function: functions.FunctionRecord,
+        operands: list[Typed],
+        literals: Mapping[str, Any],
+        span: Span,
+        places: Mapping[str, Span],
+        keywords: tuple[str | None, ...],
+        numbers: list[bool],
+    ) -> Typed:
+        """Apply a function's rule; a refusal becomes a diagnostic at the argument at fault."""
+        for operand in operands:
+            value = operand.literals.get("value") if operand.op == "number" else None
+            if isinstance(value, bool | str) or (operand.op == "number" and value is None):
+                self.refuse(
+                    "E308",
+                    f"`{function.name}` calculates with numbers, not with `{operand.span.text}`",
+                    operand.span,
+                )
+        site = CallSite(
+            function.name,
+            [operand.type for operand in operands],
+            [operand.number for operand in operands],
+            dict(literals),
+            self.solver,
+            [operand.span.text for operand in operands],
+        )
+        try:
+            type = function.rule(site)
+        except Refused as refused:
+            place = span
+            labels = []
+            if isinstance(refused.argument, int):
+                place = operands[refused.argument].span
+            elif refused.argument in places:
+                place = places[str(refused.argument)]
+            if refused.code == "E303":
+                source = operands[0].span
+                labels = [(source, f"this is already `{operands[0].tensor.kind}`")]
+                place = span
+            self.refuse(refused.code, refused.message, place, labels=labels, help=refused.help)
+        operands = self._matched(operands, numbers)
+        return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
+
+    def _matched(self, operands: list[Typed], numbers: list[bool]) -> list[Typed]:
+        """Params and schedules in the precision of the tensors that they meet."""
+        like = next(
+            (o for o, is_number in zip(operands, numbers, strict=True) if not is_number), None
+        )
+        if like is None or not isinstance(like.type, Tensor) or like.op == "size":
+            return operands
+        return [
+            self.matched(operand, like) if is_number else operand
+            for operand, is_number in zip(operands, numbers, strict=True)
+        ]
+
+    def matched(self, operand: Typed, like: Typed) -> Typed:
+        """A number that moves, in another value's precision; literals need nothing."""
+        if operand.op == "number":
+            return operand
+        return Typed(convert.AS_SCALAR, (operand, like), {}, operand.type, operand.span)
+
+    def insert(self, op: Op, operands: tuple[Typed, ...], type: Type, **literals: Any) -> Typed:
+        """A conversion that the user did not write: it stands where its value was written."""
+        return Typed(op, operands, literals, type, operands[0].span)
+
+    def _module(self, node: nodes.ModuleCall) -> Typed:
+        declared = self.modules.get(node.module)
+        arguments = tuple(unwrapped(self.of(argument)) for argument in node.arguments)
+        result: Type = Tensor("real", self.solver.any_shape())
+        if declared is not None:
+            if len(arguments) != len(declared.arguments):
+                self.refuse(
+                    "E204",
+                    f"`{node.module}` takes {len(declared.arguments)} arguments, "
+                    f"not {len(arguments)}",
+                    node.span,
+                )
+            for argument, wanted in zip(arguments, declared.arguments, strict=True):
+                self._check_module_argument(node, argument, wanted)
+            result = declared.result
+        op = Op(node.module, torch.nn.Module.__call__, "module")
+        typed = Typed(op, arguments, {}, result, node.span)
+        return self.entered(typed)
+
+    def _check_module_argument(self, node: nodes.ModuleCall, given: Typed, wanted: Type) -> None:
+        if not isinstance(given.type, Tensor) or not isinstance(wanted, Tensor):
+            return
+        mismatch = self.solver.unify_shapes(wanted.shape, given.type.shape)
+        if mismatch is not None:
+            self.refuse(
+                "E401" if mismatch.what == "size" else "E402",
+                f"`{node.module}` takes {wanted}, and `{given.span.text}` is {given.type}",
+                given.span,
+            )
+
+    # --- casts ---
+
+    def _cast(self, node: nodes.Cast) -> Typed:
+        value = self.of(node.value)
+        if not isinstance(value.type, Tensor):
+            self.refuse("E308", f"`{value.span.text}` is not a tensor", value.span)
+        old = value.tensor
+        kind = node.type.kind
+        axis = None
+        if kind in CLASS_KINDS:
+            axis = self._cast_axis(node, old)
+        type = dataclasses.replace(node.type, shape=old.shape, axis=axis)
+        if KINDS[kind].integer and not KINDS[old.kind].integer:
+            return Typed(convert.AS_INDEX, (unwrapped(value),), {}, type, node.span)
+        if KINDS[old.kind].integer and not KINDS[kind].integer:
+            return Typed(convert.AS_FLOAT, (value,), {}, type, node.span)
+        return dataclasses.replace(value, type=type, span=node.span)
+
+    def _cast_axis(self, node: nodes.Cast, old: Tensor) -> int:
+        shape = self.solver.shape(old.shape)
+        wanted = node.explicit_axis
+        if wanted is not None:
+            dim = Dim.of(Symbol(wanted)) if isinstance(wanted, str) else Dim.of(wanted)
+            for index, size in enumerate(shape.before):
+                if size == dim:
+                    return index
+            for index, size in enumerate(shape.after):
+                if size == dim:
+                    return index - len(shape.after)
+            self.refuse("E306", f"`{wanted}` is not an axis of {shape}", node.span)
+        if old.axis is not None:
+            return old.axis
+        for index, size in enumerate(shape.before):
+            if size == Dim.of(Symbol("C")):
+                return index
+        return 0 if shape.rank == 1 else 1
+
+
+def _complement(a: Node, b: Node) -> bool:
+    """Whether `b` is written `1 - a`."""
+    if isinstance(b, nodes.Total) and len(b.operands) == 2 and b.signs[1] == "-":
+        one, other = b.operands
+        same = other is a or (
+            isinstance(other, nodes.ParamRef)
+            and isinstance(a, nodes.ParamRef)
+            and other.name == a.name
+        )
+        return isinstance(one, nodes.Constant) and one.value == 1 and same
+    return False
+
+
+def unwrapped(value: Typed) -> Typed:
+    """The tensor as the caller gave it, before any cast to a float type."""
+    while value.op in (convert.AS_FLOAT, convert.AS_FLOATING, convert.AS_INDEX):
+        value = value.operands[0]
+    return value

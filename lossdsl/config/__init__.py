@@ -1,0 +1,1 @@
+"""Loss files: YAML, mappings and `use:` to the trees that programs have."""

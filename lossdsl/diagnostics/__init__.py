@@ -1,0 +1,1 @@
+"""The errors, warnings and notes that users see."""

@@ -1,0 +1,96 @@
+"""What a user is told, as data. Rendering lives next door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from lossdsl.diagnostics.codes import CODES, Severity
+from lossdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Another place that matters, with what it has to do with the problem."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem: a stable code, a message that stands alone, and the smallest place at fault."""
+
+    code: str
+    message: str
+    span: Span
+    labels: tuple[Label, ...] = ()
+    help: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return CODES[self.code].severity
+
+    @property
+    def file(self) -> str:
+        return self.span.source.name
+
+    @property
+    def line(self) -> int:
+        return self.span.line
+
+    @property
+    def column(self) -> int:
+        return self.span.column
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """Line and column just behind the place, so that `end` is exclusive."""
+        return self.span.stop
+
+
+@dataclass
+class Diagnostics:
+    """Collects what the phases find. A phase reports and goes on; the driver raises at the end."""
+
+    items: list[Diagnostic] = field(default_factory=list)
+    _seen: set[Diagnostic] = field(default_factory=set)
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        labels: Iterable[tuple[Span, str]] = (),
+        help: str | None = None,
+    ) -> None:
+        labelled = tuple(Label(place, text) for place, text in labels)
+        diagnostic = Diagnostic(code, message, span, labelled, help)
+        self.take(diagnostic)
+
+    def take(self, diagnostic: Diagnostic) -> None:
+        """Add a diagnostic that was made elsewhere; the same one twice counts once."""
+        if diagnostic not in self._seen:
+            self._seen.add(diagnostic)
+            self.items.append(diagnostic)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self.sorted())
+
+    def sorted(self) -> list[Diagnostic]:
+        """Errors of the text in reading order, whatever phase found them."""
+        return sorted(self.items, key=lambda d: (d.file, d.span.start, d.span.end, d.code))
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error."""
+        return any(d.severity == "error" for d in self.items)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self.sorted() if d.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        return [d for d in self.sorted() if d.severity != "error"]

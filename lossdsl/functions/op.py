@@ -1,0 +1,22 @@
+"""An operation of the compiled graph: a name and the torch function that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Group = Literal["function", "loss", "convert", "reduce", "module"]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """`run` gets the operands by position and everything literal by keyword.
+
+    `group` tells what the reader of a graph wants to know: whether the user wrote the operation
+    (`function`, `loss`, `module`) or the compiler inserted it (`convert`, `reduce`).
+    """
+
+    name: str
+    run: Callable[..., Any]
+    group: Group = "function"
