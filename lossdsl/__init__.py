@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         LossTypeError,
     )
     from lossdsl.inspect.loss import Loss
-    from lossdsl.losses.record import Example, LossRecord, Number, Reference, Vector
-    from lossdsl.losses.registry import loss
+    from lossdsl.library.record import Example, LossRecord, Number, Reference, Vector
+    from lossdsl.library.registry import loss
 
 __version__ = "0.1.0"
 
@@ -61,8 +61,8 @@ _HOMES = {
         "LossTypeError",
     ),
     "lossdsl.inspect.loss": ("Loss",),
-    "lossdsl.losses.record": ("Example", "LossRecord", "Number", "Reference", "Vector"),
-    "lossdsl.losses.registry": ("loss",),
+    "lossdsl.library.record": ("Example", "LossRecord", "Number", "Reference", "Vector"),
+    "lossdsl.library.registry": ("loss",),
 }
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
 

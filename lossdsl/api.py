@@ -21,8 +21,8 @@ from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import LossConfigError, LossNameError, raise_errors
 from lossdsl.diagnostics.render import render_all
 from lossdsl.inspect.loss import Loss
-from lossdsl.losses import registry
-from lossdsl.losses.record import LossRecord
+from lossdsl.library import registry
+from lossdsl.library.record import LossRecord
 from lossdsl.source import Source
 from lossdsl.syntax import tree
 from lossdsl.syntax.parser import parse_program

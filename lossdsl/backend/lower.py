@@ -13,7 +13,7 @@ from lossdsl.backend import runtime
 from lossdsl.backend.state_names import CLOCKS, state_name
 from lossdsl.checker.declarations import Param
 from lossdsl.functions.convert import as_scalar
-from lossdsl.ir.graph import Graph, Node, Term, topological
+from lossdsl.ir.graph import Graph, Node, Term, is_python_number, topological
 from lossdsl.source import Span
 
 
@@ -53,7 +53,10 @@ class _Lowering:
     made: dict[int, Any] = field(default_factory=dict)
 
     def run(self) -> Lowered:
-        placeholders = {name: self.graph.placeholder(name) for name in self.inputs}
+        # Names are given explicitly: fx's own lower-casing would let input `B` overwrite `b`.
+        placeholders = {
+            name: self.graph.create_node("placeholder", name, (), {}, name) for name in self.inputs
+        }
         terms = [term for term in self.source.terms if not term.dropped]
         owners = self._owners(terms)
         for node in self.source.nodes():
@@ -164,7 +167,7 @@ class _Lowering:
         """A tensor of the loss's precision, for terms that are numbers."""
         for term in terms:
             made = self.made[id(term.raw)]
-            if any(node.op == "input" for node in topological((term.raw,))):
+            if self._is_tensor(term.raw):
                 return made
         return next(iter(placeholders.values()))
 
@@ -172,12 +175,17 @@ class _Lowering:
         made = self.made[id(term.raw)]
         if made is anchor:
             return self._node(made)
-        if not isinstance(made, fx.Node):
+        if not isinstance(made, fx.Node) or is_python_number(term.raw):
             name = "constant"
             return self._call(runtime.constant, (made, anchor), {}, term.raw, (term.name,), name)
-        if not any(node.op == "input" for node in topological((term.raw,))):
+        if not self._is_tensor(term.raw):
             return self._call(as_scalar, (made, anchor), {}, term.raw, (term.name,), "as_scalar")
         return made
+
+    def _is_tensor(self, root: Node) -> bool:
+        """Whether a value depends on the inputs' values, not only on their sizes."""
+        sizes = {id(x) for n in topological((root,)) if n.op == "size" for x in n.operands}
+        return any(n.op == "input" and id(n) not in sizes for n in topological((root,)))
 
     def _node(self, made: Any) -> fx.Node:
         assert isinstance(made, fx.Node)

@@ -363,9 +363,11 @@ class LossModule(nn.Module):
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(lowered.graph, copies)
         graph.output(copies[lowered.value])
-        graph.eliminate_dead_code()
         made = fx.GraphModule(self, graph, class_name=self._recipe.name or "Loss")
         self._share_state(made)
+        # Whether a bound network may be dropped is asked of the module that holds it.
+        made.graph.eliminate_dead_code()
+        made.recompile()
         return made
 
     def extra_repr(self) -> str:

@@ -20,6 +20,7 @@ _TAKEN = frozenset(dir(fx.GraphModule)) | {
     "inspect",
     "draw",
     "latex",
+    "formula",
     *CLOCKS.values(),
 }
 

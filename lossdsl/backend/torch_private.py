@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -55,3 +56,56 @@ def compiler_missing() -> str | None:
     finally:
         logging.disable(logging.NOTSET)
     return None
+
+
+Show = Callable[[str, Any], None]
+"""Takes what is called `joint`, `forward` or `backward`, and the graph or code of that name."""
+
+
+def aot_backend(show: Show) -> Callable[..., Any]:
+    """A backend of torch.compile that runs the graphs of AOTAutograd as they are, once shown."""
+    from functorch.compile import (  # type: ignore[import-untyped]
+        make_boxed_func,
+        min_cut_rematerialization_partition,
+    )
+    from torch._dynamo.backends.common import aot_autograd
+
+    def shown(name: str) -> Callable[..., Any]:
+        def compile_graph(graph: torch.fx.GraphModule, inputs: Any) -> Any:
+            show(name, graph)
+            return make_boxed_func(graph.forward)
+
+        return compile_graph
+
+    def partition(graph: torch.fx.GraphModule, inputs: Any, **options: Any) -> Any:
+        show("joint", graph)
+        return min_cut_rematerialization_partition(graph, inputs, **options)
+
+    backend: Callable[..., Any] = aot_autograd(
+        fw_compiler=shown("forward"), bw_compiler=shown("backward"), partition_fn=partition
+    )
+    return backend
+
+
+def inductor_backend(show: Show) -> Callable[..., Any]:
+    """Inductor, with the code that it generates shown.
+
+    Kernels are named after the `source_fn_stack` of the nodes in them. Its caches of graphs are
+    off: they would answer with the names that an equal graph of another loss had.
+    """
+    from torch._functorch import config
+    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
+
+    named = {"cpp.descriptive_names": "torch", "triton.descriptive_names": "torch"}
+
+    def compile_inner(graph: torch.fx.GraphModule, inputs: Any, **options: Any) -> Any:
+        made: Any = compile_fx_inner(graph, inputs, **options)
+        show("backward" if options.get("is_backward") else "forward", made.source_code)
+        return made
+
+    def backend(graph: torch.fx.GraphModule, inputs: Any) -> Any:
+        patches = {"fx_graph_cache": False, **named}
+        with config.patch(enable_autograd_cache=False):
+            return compile_fx(graph, inputs, inner_compile=compile_inner, config_patches=patches)
+
+    return backend

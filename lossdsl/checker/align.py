@@ -21,7 +21,11 @@ def fits_map(solver: Solver, mask: Shape, target: Shape, axis: int | None) -> bo
         dims.insert(lacking, ONE)
         if _equal_or_one(solver, Shape(tuple(dims)), target):
             return True
-    return mask.rank == 1 and solver.equal(mask.dims[0], target.dims[0]) is not False
+    return (
+        mask.rank == 1
+        and target.rank > 0
+        and solver.equal(mask.dims[0], target.dims[0]) is not False
+    )
 
 
 def _equal_or_one(solver: Solver, mask: Shape, target: Shape) -> bool:

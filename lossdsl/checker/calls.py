@@ -13,7 +13,7 @@ from lossdsl.checker.unroll import comprehension
 from lossdsl.checker.wording import count, listed
 from lossdsl.functions import record as functions
 from lossdsl.functions.record import FunctionRecord
-from lossdsl.losses import registry
+from lossdsl.library import registry
 from lossdsl.source import Span
 from lossdsl.syntax import tree
 from lossdsl.types.declared import TypeReader
@@ -223,6 +223,13 @@ def _literal(
 ) -> Any:
     """A literal argument: plain values; where an axis is meant, symbols too."""
     if isinstance(expression, tree.ListOf):
+        single = function.wanted(key)
+        if single is not None:
+            resolver.refuse(
+                "E206",
+                f"`{key}` of `{function.name}` is {WANTED[single]}, not a list",
+                expression.span,
+            )
         return tuple(_literal(resolver, function, key, item) for item in expression.items)
     if isinstance(expression, tree.Name) and key in ("over", "classes", "shape", "axes"):
         if expression.id in resolver.declared.symbols:
@@ -238,10 +245,27 @@ def _literal(
     if isinstance(value, nodes.Label):
         value = value.value
     if isinstance(value, nodes.Constant):
+        wanted = function.wanted(key)
+        if wanted is not None and not fits_literal(value.value, wanted):
+            resolver.refuse(
+                "E206",
+                f"`{key}` of `{function.name}` is {WANTED[wanted]}, not `{expression.span.text}`",
+                expression.span,
+            )
         return value.value
     resolver.refuse(
         "E209", f"`{key}` of `{function.name}` must be known before the call", expression.span
     )
+
+
+WANTED: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def fits_literal(value: Any, wanted: type) -> bool:
+    """Whether a literal may stand for a parameter annotated as `bool`, `int` or `float`."""
+    if wanted is bool or isinstance(value, bool):
+        return wanted is bool and isinstance(value, bool)
+    return isinstance(value, int) or (wanted is float and isinstance(value, float))
 
 
 def _cast(resolver: Resolver, kind: str, node: tree.Call) -> Node:

@@ -17,7 +17,7 @@ from lossdsl.types.values import Tensor
 
 def is_number(argument: Typed) -> bool:
     """Whether one number stands for a whole tensor."""
-    moves = argument.op in ("param", "clock") or argument.op == "number"
+    moves = argument.op in ("param", "clock") or argument.number is not None
     return moves and isinstance(argument.type, Tensor) and argument.type.shape == SCALAR
 
 

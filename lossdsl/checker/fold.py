@@ -59,5 +59,5 @@ def evaluate(
             return result if isinstance(result, int | float) else None
         tensors = [torch.tensor(float(value), dtype=torch.float64) for value in values]
         return float(function.run(*tensors, **literals))
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, RuntimeError, TypeError):
         return None

@@ -44,6 +44,9 @@ def why_not(
     """Message, labels, code and help for an argument that no overload takes."""
     wanted = " or ".join(f"`{kind}`" for kind in accepted)
     text = argument.span.text
+    if argument.op == "number" and argument.number is None:
+        message = f"`{loss}` takes {wanted} for `{name}`, and `{text}` is a literal"
+        return message, [], "E308", "give it a tensor, or a number"
     if not isinstance(argument.type, Tensor):
         return (
             f"`{loss}` takes {wanted} for `{name}`, and `{text}` is {argument.type}",

@@ -18,8 +18,8 @@ from lossdsl.checker.nodes import Node
 from lossdsl.checker.resolve import Resolver
 from lossdsl.checker.unroll import path
 from lossdsl.functions.record import CallSite, Refused
-from lossdsl.losses import registry
-from lossdsl.losses.record import LossRecord, Overload
+from lossdsl.library import registry
+from lossdsl.library.record import LossRecord, Overload
 from lossdsl.source import Span
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, fit
 from lossdsl.types.signature import read_signature
@@ -58,14 +58,52 @@ class Inference:
     places: dict[str, Span] = field(default_factory=dict)
     features: set[str] = field(default_factory=set)
     clashed: set[str] = field(default_factory=set)
+    containers: dict[str, Span] = field(default_factory=dict)
+    sorts: dict[str, tuple[type, Span]] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=registry.order)
 
     def run(self) -> None:
         for node in self.resolver.made:
             self.meanings[id(node)] = self._meaning(node)
+        for place in self.containers:
+            self._only_container(place)
         # A clash silences its inputs; the search goes on without them.
         while not _Search(self).run():
             pass
+
+    def _same_container(self, base: str, node: nodes.Item) -> None:
+        """An undeclared container is a list or a record, not both."""
+        sort = type(node.key)
+        if self.sorts.setdefault(base, (sort, node.span))[0] is not sort:
+            self.resolver.found.add(
+                "E308",
+                f"`{base}` is used as a list and as a record",
+                node.span,
+                labels=[(self.sorts[base][1], "differently here")],
+            )
+
+    def _only_container(self, place: str) -> None:
+        """An undeclared input is a tensor or holds tensors, not both."""
+        use = next((use for use in self.uses if place in use.where), None)
+        if use is not None:
+            self.resolver.found.add(
+                "E308",
+                f"`{place}` is used as a tensor here, and as a list or record elsewhere",
+                use.where[place],
+                labels=[(self.containers[place], "a part of it is taken here")],
+            )
+            self.set_aside(place)
+        self.places.pop(place, None)
+
+    def set_aside(self, place: str) -> None:
+        """Forget a place whose uses contradict each other; it was reported."""
+        self.clashed.add(place)
+        self.places.pop(place, None)
+        for use in self.uses:
+            use.where.pop(place, None)
+            for slots in use.overloads:
+                slots.pop(place, None)
+        self.uses = [use for use in self.uses if use.where]
 
     # --- reading the program ---
 
@@ -104,6 +142,9 @@ class Inference:
             return None
         place = place_of(node)
         if isinstance(node, nodes.Item):
+            base = place_of(node.base)
+            self.containers.setdefault(base, node.base.span)
+            self._same_container(base, node)
             self.places.pop(place_of(node.base), None)
         self.places.setdefault(place, node.span)
         return frozenset((place,))
@@ -360,17 +401,7 @@ class _Search:
             labels=[(places[0], f"used by `{first.name}` here")],
             help="convert one of them where it is used, or use two inputs",
         )
-        self._set_aside(place)
-
-    def _set_aside(self, place: str) -> None:
-        inference = self.inference
-        inference.clashed.add(place)
-        inference.places.pop(place, None)
-        for use in inference.uses:
-            use.where.pop(place, None)
-            for slots in use.overloads:
-                slots.pop(place, None)
-        inference.uses = [use for use in inference.uses if use.where]
+        self.inference.set_aside(place)
 
     def _pair(self, use: Use) -> tuple[str, Use, Use]:
         uses = self.inference.uses

@@ -9,7 +9,7 @@ from lossdsl.checker.nodes import Node
 from lossdsl.checker.resolve import Resolver, is_number
 from lossdsl.checker.suggest import closest
 from lossdsl.checker.wording import count, listed
-from lossdsl.losses.record import LossRecord, Parameter
+from lossdsl.library.record import LossRecord, Parameter
 from lossdsl.source import Span
 from lossdsl.syntax import tree
 from lossdsl.types.signature import read_signature
@@ -200,4 +200,10 @@ def _keyword(resolver: Resolver, record: LossRecord, keyword: tree.Keyword) -> A
         if not isinstance(literal, int) or isinstance(literal, bool):
             resolver.refuse("E209", "`ignore_index` is a whole number", span)
         return literal
-    return literal if isinstance(literal, tuple) else value
+    if isinstance(literal, tuple):
+        if key != "class_weight":
+            resolver.refuse("E209", f"`{key}` is a tensor or a number, not a list", span)
+        return literal
+    if isinstance(value, nodes.Constant) and not is_number(literal):
+        resolver.refuse("E209", f"`{key}` is a tensor or a number, not `{span.text}`", span)
+    return value

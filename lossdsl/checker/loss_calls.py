@@ -13,7 +13,7 @@ from lossdsl.checker.typed import Typed
 from lossdsl.checker.typing import Typing
 from lossdsl.functions import convert
 from lossdsl.functions.op import Op
-from lossdsl.losses.record import Overload
+from lossdsl.library.record import Overload
 from lossdsl.types.kinds import KINDS, fit
 from lossdsl.types.signature import (
     Instance,
@@ -45,11 +45,29 @@ class LossCallTyping:
         instance = instantiate(signature, result, self.solver)
         delivery = Delivery(self.typing, self.node, self.given)
         arguments = delivery.run(signature, instance)
+        self._check_least(instance, literals)
         modifiers = Modifiers(delivery)
         arguments = self._hide(signature, arguments, modifiers)
         loss = self._call(overload, instance, arguments, modifiers)
         first = next(a for a in arguments if a is not None)
         return modifiers.reduce(loss, first)
+
+    def _check_least(self, instance: Instance, literals: dict[str, Any]) -> None:
+        """Refuse sizes below the least that the formula can take (a window, a scale)."""
+        if self.record.least is None:
+            return
+        for name, least in self.record.least(literals).items():
+            dim = instance.reader.names.get(name)
+            size = None if dim is None else self.solver.valued(self.solver.dim(dim)).number
+            if size is not None and size < least:
+                first = next(g for g in self.given if g is not None)
+                self.typing.refuse(
+                    "E401",
+                    f"`{self.node.name}` needs {name} of at least {least}, and here it is {size}",
+                    first.span,
+                    help="use a smaller window or fewer scales, or leave the term out for small "
+                    "inputs",
+                )
 
     def _hide(
         self, signature: Signature, arguments: list[Typed | None], modifiers: Modifiers
@@ -111,7 +129,8 @@ class LossCallTyping:
             return 0
         if slot.kinds == ("features",):
             return 0 if isinstance(argument.type, Listing) else None
-        if not isinstance(argument.type, Tensor):
+        literal = argument.op == "number" and argument.number is None
+        if not isinstance(argument.type, Tensor) or literal:
             return None
         if is_number(argument):
             return self._number_price(argument, slot)

@@ -11,7 +11,7 @@ from lossdsl.checker.delivery import Delivery
 from lossdsl.checker.typed import Typed
 from lossdsl.functions import convert, reduce
 from lossdsl.functions.op import Op
-from lossdsl.losses.record import Overload
+from lossdsl.library.record import Overload
 from lossdsl.types.kinds import KINDS, is_sub
 from lossdsl.types.shapes import SCALAR, Shape
 from lossdsl.types.values import Tensor
@@ -209,5 +209,15 @@ class Modifiers:
         )
         if per is not None:
             count = self.typing.of(per)
+            scalar = isinstance(count.type, Tensor) and not self.solver.unify_shapes(
+                SCALAR, count.type.shape
+            )
+            if not scalar:
+                self.typing.refuse(
+                    "E402",
+                    f"`per` is one number, and this is {self.typing.shown(count)}",
+                    self.node.places["per"],
+                    help="count with `sum(…)`",
+                )
             result = Typed(reduce.PER, (result, count), {}, type, self.node.span)
         return result

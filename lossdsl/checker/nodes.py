@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from lossdsl.functions.record import FunctionRecord
-from lossdsl.losses.record import LossRecord
+from lossdsl.library.record import LossRecord
 from lossdsl.source import Span
 from lossdsl.types.values import Tensor
 
@@ -47,9 +47,11 @@ class Clock:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SizeOf:
-    """A dimension symbol used as a number."""
+    """A dimension symbol used as a number: the size of one input's axis."""
 
     symbol: str
+    input: str
+    axis: int
     span: Span
 
 

@@ -182,6 +182,8 @@ def _reads_tensors(terms: list[TypedTerm], span: Span, found: Diagnostics) -> No
         seen.add(id(value))
         if value.op == "input":
             return
+        if value.op == "size":
+            continue
         stack.extend(value.operands)
     found.add(
         "E309", "this loss reads no tensor", span, help="name the tensors that it is a loss of"

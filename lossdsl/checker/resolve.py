@@ -14,7 +14,9 @@ from lossdsl.diagnostics.diagnostic import Diagnostics
 from lossdsl.functions import record as functions
 from lossdsl.source import Span
 from lossdsl.syntax import limits, tree
-from lossdsl.types.values import Listing, Record, Type
+from lossdsl.types.dims import Dim, Symbol
+from lossdsl.types.shapes import Shape
+from lossdsl.types.values import Listing, Record, Tensor, Type
 
 CLOCKS = ("step", "epoch")
 _RECURSION = 170
@@ -210,12 +212,29 @@ class Resolver:
         if name in CLOCKS:
             return self.make(nodes.Clock(name, span))
         if name in declared.symbols and name not in self.inferred:
-            return self.make(nodes.SizeOf(name, span))
+            return self._size(name, span)
         if name in self.later:
             self.refuse(
                 "E208", f"`{name}` is used before it is bound", span, help="move the line up"
             )
         return self._undeclared(name, span)
+
+    def _size(self, symbol: str, span: Span) -> Node:
+        """A symbol as a number: read from the first input that has it alone on an axis."""
+        wanted = Dim.of(Symbol(symbol))
+        for name, declared in self.declared.inputs.items():
+            shape = declared.type.shape if isinstance(declared.type, Tensor) else Shape()
+            for axis in (*range(len(shape.before)), *range(-len(shape.after), 0)):
+                if shape.axis(axis) == wanted:
+                    self.used.add(name)
+                    self.first_uses.setdefault(name, span)
+                    return self.make(nodes.SizeOf(symbol, name, axis, span))
+        self.refuse(
+            "E408",
+            f"no input has the size `{symbol}` alone on an axis",
+            span,
+            help="declare an input with that axis",
+        )
 
     def _sees(self, name: str) -> bool:
         """Inside a function only the bindings above it are seen."""
@@ -355,6 +374,8 @@ class Resolver:
 
     def _index(self, node: tree.Index) -> Node:
         base = self.expression(node.base)
+        if isinstance(base, nodes.Constant):
+            return self._pick(base, node)
         if len(node.items) == 1:
             single = node.items[0]
             if isinstance(single, tree.Text):
@@ -366,6 +387,21 @@ class Resolver:
         if sum(item is ... for item in items) > 1:
             self.refuse("E404", "an index has at most one `...`", node.span)
         return self.make(nodes.Index(base, items, node.span))
+
+    def _pick(self, base: nodes.Constant, node: tree.Index) -> Node:
+        """One number of a literal list."""
+        single = node.items[0] if len(node.items) == 1 else None
+        if not isinstance(base.value, tuple) or not isinstance(single, tree.Number | tree.Unary):
+            self.refuse(
+                "E308",
+                f"`{base.span.text}` cannot be indexed like this",
+                node.span,
+                help="a list of numbers takes one whole number: `[0.1, 0.9][0]`",
+            )
+        position = self._integer(single)
+        if not -len(base.value) <= position < len(base.value):
+            self.refuse("E406", f"the list has {len(base.value)} items", node.span)
+        return self.make(nodes.Constant(base.value[position], node.span))
 
     def _index_item(self, item: tree.IndexItem) -> Any:
         match item:

@@ -29,7 +29,8 @@ class Typed:
     def number(self) -> float | int | None:
         """The value, where it is a literal number."""
         value = self.literals.get("value") if self.op == "number" else None
-        return value if isinstance(value, int | float) else None
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if plain else None
 
     @property
     def tensor(self) -> Tensor:

@@ -110,8 +110,8 @@ class Typing:
                 return self._param(name, node.span)
             case nodes.Clock(name):
                 return Typed("clock", (), {"name": name}, NUMBER, node.span)
-            case nodes.SizeOf(symbol):
-                return self._size(symbol, node.span)
+            case nodes.SizeOf():
+                return self._size(node)
             case nodes.Label(value):
                 return self.of(value)
             case nodes.Total():
@@ -220,25 +220,12 @@ class Typing:
             type = Tensor("real", Shape.numbers((len(value),)))
         return Typed("param", (), {"name": name}, type, span)
 
-    def _size(self, symbol: str, span: Span) -> Typed:
-        wanted = Dim.of(Symbol(symbol))
-        for name, declared in self.declared.inputs.items():
-            type = declared.type
-            if not isinstance(type, Tensor):
-                continue
-            for axis in (*range(len(type.shape.before)), *range(-len(type.shape.after), 0)):
-                if type.shape.axis(axis) == wanted:
-                    leaf = self.inputs.setdefault(
-                        name,
-                        Typed("input", (), {"name": name}, self.given.get(name, type), span),
-                    )
-                    return Typed("size", (leaf,), {"axis": axis}, NUMBER, span)
-        self.refuse(
-            "E408",
-            f"no input has the size `{symbol}` alone on an axis",
-            span,
-            help="declare an input with that axis",
+    def _size(self, node: nodes.SizeOf) -> Typed:
+        declared = self.declared.inputs[node.input].type
+        leaf = Typed(
+            "input", (), {"name": node.input}, self.given.get(node.input, declared), node.span
         )
+        return Typed("size", (leaf,), {"axis": node.axis}, NUMBER, node.span)
 
     # --- operations ---
 
@@ -307,9 +294,9 @@ class Typing:
         numbers: list[bool],
     ) -> Typed:
         """Apply a function's rule; a refusal becomes a diagnostic at the argument at fault."""
+        operands = self._vectors(operands, numbers)
         for operand in operands:
-            value = operand.literals.get("value") if operand.op == "number" else None
-            if isinstance(value, bool | str) or (operand.op == "number" and value is None):
+            if operand.op == "number" and not is_plain_number(operand.literals["value"]):
                 self.refuse(
                     "E308",
                     f"`{function.name}` calculates with numbers, not with `{operand.span.text}`",
@@ -337,8 +324,46 @@ class Typing:
                 labels = [(source, f"this is already `{operands[0].tensor.kind}`")]
                 place = span
             self.refuse(refused.code, refused.message, place, labels=labels, help=refused.help)
-        operands = self._matched(operands, numbers)
+        operands = self._first_as_tensor(function, self._matched(operands, numbers))
         return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
+
+    def _first_as_tensor(
+        self, function: functions.FunctionRecord, operands: list[Typed]
+    ) -> list[Typed]:
+        """Functions of torch need a tensor in front: a number that stands there becomes one."""
+        tolerant = function.family == "operators" and function.name != "where"
+        if tolerant or function.schedule or not self._is_python_number(operands[0]):
+            return operands
+        first = operands[0]
+        return [Typed(convert.AS_TENSOR, (first,), {}, first.type, first.span), *operands[1:]]
+
+    def _is_python_number(self, value: Typed) -> bool:
+        operator = (
+            not isinstance(value.op, str)
+            and value.op.group == "function"
+            and value.op.run.__module__.endswith(".operators")
+        )
+        return value.op in ("number", "size") or (
+            operator and all(self._is_python_number(operand) for operand in value.operands)
+        )
+
+    def _vectors(self, operands: list[Typed], numbers: list[bool]) -> list[Typed]:
+        """Literal lists as vectors like the tensors that they meet."""
+        like = next((o for o in operands if o.op != "number" and isinstance(o.type, Tensor)), None)
+        result = []
+        for operand in operands:
+            value = operand.literals.get("value") if operand.op == "number" else None
+            if isinstance(value, tuple) and like is not None:
+                shape = Shape.numbers((len(value),))
+                operand = Typed(
+                    convert.LISTED_LIKE,
+                    (like,),
+                    {"values": value},
+                    Tensor("real", shape),
+                    operand.span,
+                )
+            result.append(operand)
+        return result
 
     def _matched(self, operands: list[Typed], numbers: list[bool]) -> list[Typed]:
         """Params and schedules in the precision of the tensors that they meet."""
@@ -428,6 +453,11 @@ class Typing:
             if size == Dim.of(Symbol("C")):
                 return index
         return 0 if shape.rank == 1 else 1
+
+
+def is_plain_number(value: Any) -> bool:
+    """Whether a literal is one number: no text, no truth value, no list."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _complement(a: Node, b: Node) -> bool:

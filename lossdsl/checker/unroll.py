@@ -7,7 +7,7 @@ from collections import deque
 from lossdsl.checker import nodes
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.resolve import Resolver
-from lossdsl.losses import registry
+from lossdsl.library import registry
 from lossdsl.syntax import tree
 from lossdsl.types.values import Listing
 

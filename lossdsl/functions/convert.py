@@ -52,6 +52,11 @@ def as_index(y: Tensor) -> Tensor:
     return y if y.dtype == torch.int64 else y.to(torch.int64)
 
 
+def as_tensor(value: float) -> Tensor:
+    """A number as a 0-dim tensor, which takes the precision of whatever it meets."""
+    return torch.full((), value, dtype=torch.float64)
+
+
 def as_scalar(value: Tensor, like: Tensor) -> Tensor:
     """A param or schedule in the precision of the tensors that it meets."""
     return value.to(like.dtype)
@@ -136,6 +141,7 @@ AS_FLOAT = _op(as_float)
 AS_FLOATS = _op(as_floats)
 AS_FLOATING = _op(as_floating)
 AS_INDEX = _op(as_index)
+AS_TENSOR = _op(as_tensor)
 AS_SCALAR = _op(as_scalar)
 FILLED_LIKE = _op(filled_like)
 KEPT_LABELS = _op(kept_labels)

@@ -244,8 +244,16 @@ def matrix_product(site: CallSite) -> Type:
 
 @function("@", matrix_product)
 def matmul(x: Value, y: Value) -> Value:
-    """Matrix product."""
-    return operator.matmul(x, y)
+    """Matrix product; of single and double precision in double."""
+    return operator.matmul(*promoted(x, y))
+
+
+def promoted(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    """The tensors in one precision, which products of axes need and element-wise ones find."""
+    dtype = tensors[0].dtype
+    for tensor in tensors[1:]:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return [tensor.to(dtype) for tensor in tensors]
 
 
 def _where(site: CallSite) -> Type:

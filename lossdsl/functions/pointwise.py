@@ -200,7 +200,13 @@ def _clamp_kind(site: CallSite, tensors: list[TensorType]) -> str:
     return kind
 
 
-@function("clamp", elementwise(_clamp_kind), keeps=True, latex=r"\operatorname{clamp}")
+def _clamp(site: CallSite) -> Type:
+    if len(site.operands) < 2:
+        site.refuse("E204", "`clamp` needs a bound", None, "write `clamp(x, min=0)`")
+    return elementwise(_clamp_kind)(site)
+
+
+@function("clamp", _clamp, keeps=True, latex=r"\operatorname{clamp}")
 def clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """The value kept between two bounds. The gradient outside them is 0."""
     if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):

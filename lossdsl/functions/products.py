@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdsl.functions.operators import matmul, matrix_product
+from lossdsl.functions.operators import matmul, matrix_product, promoted
 from lossdsl.functions.record import CallSite, function
 from lossdsl.functions.rules import floating
 from lossdsl.types.dims import Dim
@@ -78,4 +78,4 @@ def einsum(x: Tensor, y: Any = None, z: Any = None, *, equation: str) -> Tensor:
     Each axis is one letter, equal letters are equal sizes, and the result is written out.
     """
     operands = [operand for operand in (x, y, z) if operand is not None]
-    return torch.einsum(equation, *operands)
+    return torch.einsum(equation, *promoted(*operands))

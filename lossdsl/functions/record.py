@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -122,6 +123,15 @@ class FunctionRecord:
     @cached_property
     def op(self) -> Op:
         return Op(self.name, self.run)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return typing.get_type_hints(self.run)
+
+    def wanted(self, parameter: str) -> type | None:
+        """The plain type that a literal parameter is annotated with, if it is one."""
+        hint = self._hints.get(parameter)
+        return hint if hint in (bool, int, float) and parameter in self.literals else None
 
     @property
     def docs(self) -> str:

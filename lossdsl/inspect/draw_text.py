@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from lossdsl.inspect.outline import branches, columns
 from lossdsl.inspect.picture import Box, Edge, Picture
@@ -18,6 +19,9 @@ class _Branch:
     box: Box
 
 
+_Item: TypeAlias = Picture | Edge | _Branch
+
+
 def draw_text(picture: Picture) -> str:
     """One row a box, with its kind and shape and its source text.
 
@@ -26,24 +30,24 @@ def draw_text(picture: Picture) -> str:
     numbers = _shared(picture)
     shown: set[int] = set()
 
-    def below(item: Picture | Edge | _Branch) -> Sequence[Edge | _Branch]:
+    def below(item: _Item) -> Sequence[_Item]:
         match item:
             case Picture(_, terms):
                 return terms
-            case Edge(_, _, box):
-                return () if box is None else (_Branch("", picture.boxes[box]),)
+            case Edge(_, _, key):
+                return () if key is None else (_Branch("", picture.boxes[key]),)
         if item.box.key in numbers and item.box.key in shown:
             return ()
         shown.add(item.box.key)
         return [_Branch(role, picture.boxes[key]) for role, key in item.box.below]
 
-    def cells(item: Picture | Edge | _Branch) -> tuple[str, ...]:
+    def cells(item: _Item) -> tuple[str, ...]:
         match item:
             case Picture(name):
                 return (name,)
-            case Edge(name, weight, box, monitored):
+            case Edge(name, weight, key, monitored):
                 label = "monitor" if monitored else weight
-                return f"{label} ─ {name}", "not computed" if box is None else ""
+                return f"{label} ─ {name}", "not computed" if key is None else ""
         box = item.box
         role = f"{item.role}: " if item.role else ""
         number = numbers.get(box.key)
@@ -53,9 +57,10 @@ def draw_text(picture: Picture) -> str:
         name = f"({box.name})" if box.role == "inserted" else box.name
         return f"{role}{mark}{name}", box.type, box.source
 
+    root: _Item = picture
     rows = (
         (guide + head, *rest)
-        for guide, item in branches(picture, below)
+        for guide, item in branches(root, below)
         for head, *rest in (cells(item),)
     )
     return columns(rows)

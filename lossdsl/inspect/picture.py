@@ -150,7 +150,7 @@ def _name(node: Node) -> str:
 def _reachable(edges: tuple[Edge, ...], boxes: Mapping[int, Box]) -> dict[int, Box]:
     """The boxes that the terms lead to: a number that nobody is shown to use is not drawn."""
     wanted = {edge.box for edge in edges if edge.box is not None}
-    for key in reversed(boxes):
+    for key in sorted(boxes, reverse=True):
         if key in wanted:
             wanted.update(below for _, below in boxes[key].below)
     return {key: box for key, box in boxes.items() if key in wanted}

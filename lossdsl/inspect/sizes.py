@@ -16,15 +16,19 @@ def contract_names(checked: Checked) -> Naming:
     """The contract's names, by which every type of the loss can be written.
 
     The contract has names where the solver has unknowns; comparing the two at every input tells
-    which is which. Sizes that no input has get names of their own as they come.
+    which is which. Sizes that no input has get names of their own, in the order of the terms, so
+    that every stage and drawing calls them the same.
     """
     solver = checked.declared.solver
     naming = Naming(solver, {symbol.name for symbol in _symbols(checked)})
     inputs = {entry.name: entry.type for entry in checked.program.inputs}
-    for leaf in _places(checked):
-        named = _type_at(leaf, inputs)
-        if isinstance(named, Tensor) and isinstance(leaf.type, Tensor):
-            _learn(naming, solver.shape(leaf.type.shape), named.shape)
+    values = _values(checked)
+    for value in values:
+        named = _type_at(value, inputs)
+        if isinstance(named, Tensor) and isinstance(value.type, Tensor):
+            _learn(naming, solver.shape(value.type.shape), named.shape)
+    for value in values:
+        naming.type(value.type)
     return naming
 
 
@@ -37,21 +41,20 @@ def _learn(naming: Naming, solved: Shape, named: Shape) -> None:
             naming.dims[unknown.atom] = symbol.atom
 
 
-def _places(checked: Checked) -> Iterable[Typed]:
-    """Every use of an input or of a part of one."""
-    stack = [value for term in checked.program.terms for value in (term.weight, term.raw)]
-    seen: set[int] = set()
+def _values(checked: Checked) -> list[Typed]:
+    """All values, each once, in the order in which a reader meets them."""
+    stack = [x for term in reversed(checked.program.terms) for x in (term.raw, term.weight)]
+    found: dict[int, Typed] = {}
     while stack:
         value = stack.pop()
-        if id(value) not in seen:
-            seen.add(id(value))
-            stack.extend(value.operands)
-            if value.op in ("input", "item"):
-                yield value
+        if id(value) not in found:
+            found[id(value)] = value
+            stack.extend(reversed(value.operands))
+    return list(found.values())
 
 
 def _type_at(leaf: Typed, inputs: dict[str, Type]) -> Type | None:
-    """The contract's type of an input, or of the part of one that a path leads to."""
+    """The contract's type of an input, or of the part of one that a path leads to; else None."""
     if leaf.op == "input":
         return inputs.get(leaf.literals["name"])
     if leaf.op != "item":

@@ -71,6 +71,17 @@ class Graph:
         return topological(self.roots())
 
 
+def is_python_number(node: Node) -> bool:
+    """Whether a value is a Python number when the graph runs: literals, sizes, and the operators
+    of those. Everything else is a tensor."""
+    operators = not isinstance(node.op, str) and node.op.group == "function"
+    return node.op in ("number", "size") or (
+        operators
+        and node.run.__module__.endswith(".operators")
+        and all(is_python_number(operand) for operand in node.operands)
+    )
+
+
 def topological(roots: Iterable[Node]) -> list[Node]:
     """Nodes behind their operands, in order of first use; without recursion."""
     order: list[Node] = []

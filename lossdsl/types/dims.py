@@ -101,14 +101,15 @@ class Dim:
         rest = Dim(tuple((monomial, left) for monomial, _, left in split if left))
         if rest.number is not None:
             return whole
+        shared = math.gcd(divisor, *(factor for _, factor in rest.terms))
+        rest = Dim(tuple((monomial, factor // shared) for monomial, factor in rest.terms))
+        divisor //= shared
         for monomial, factor in rest.terms:
             inner = monomial[0] if len(monomial) == 1 and factor == 1 else None
             if isinstance(inner, Floor):
                 others = (rest - Dim.of(inner)) * Dim.of(inner.divisor)
                 return whole + (inner.numerator + others) // (inner.divisor * divisor)
-        shared = math.gcd(divisor, *(factor for _, factor in rest.terms))
-        rest = Dim(tuple((monomial, factor // shared) for monomial, factor in rest.terms))
-        return whole + Dim.of(Floor(rest, divisor // shared))
+        return whole + Dim.of(Floor(rest, divisor))
 
     def __str__(self) -> str:
         if not self.terms:
@@ -117,7 +118,8 @@ class Dim:
         # The number last: `H - 1`, not `-1 + H`.
         for monomial, factor in sorted(self.terms, key=lambda t: (not t[0], _key(t[0]))):
             size = abs(factor)
-            alone = len(monomial) == 1 and size == 1
+            # A leading minus binds tighter than `//`.
+            alone = len(monomial) == 1 and size == 1 and (factor > 0 or text != "")
             names = "*".join(_name(atom, alone) for atom in monomial)
             part = f"{size}*{names}" if names and size != 1 else names or str(size)
             if not text:

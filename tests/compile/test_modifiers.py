@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import lossdsl
-from lossdsl.losses import registry
+from lossdsl.library import registry
 
 torch.manual_seed(0)
 P, Y = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)

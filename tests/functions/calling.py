@@ -66,7 +66,10 @@ def call(name: str, *operands: Operand, solver: Solver | None = None, **literals
         else:
             types.append(operand if isinstance(operand, Tensor) else NUMBER)
     numbers = [x if isinstance(x, int | float) else None for x in operands]
-    texts = [f"{x:g}" if n is not None else "xyz"[i] for i, (x, n) in enumerate(zip(operands, numbers, strict=True))]
+    texts = [
+        f"{x:g}" if n is not None else "xyz"[i]
+        for i, (x, n) in enumerate(zip(operands, numbers, strict=True))
+    ]
     site = CallSite(name, types, numbers, dict(literals), solver, texts)
     return Outcome(record(name).rule(site), site.literals, solver)
 

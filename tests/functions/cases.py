@@ -54,7 +54,9 @@ def _written(value: Any) -> str:
     return f"[{', '.join(map(_written, value))}]" if isinstance(value, tuple) else str(value)
 
 
-def case(name: str, *operands: Operand, least: Mapping[str, int] | None = None, **literals: Any) -> Case:
+def case(
+    name: str, *operands: Operand, least: Mapping[str, int] | None = None, **literals: Any
+) -> Case:
     return Case(name, operands, literals, least or {})
 
 

@@ -13,7 +13,7 @@ from lossdsl.functions.convert import EXP, LOG_SOFTMAX, LOGSIGMOID, MOVE_CLASS_A
 from lossdsl.functions.op import Op
 from lossdsl.ir.graph import Builder, Graph, Node
 from lossdsl.ir.passes.rewriting import rewrite
-from lossdsl.losses import registry
+from lossdsl.library import registry
 from lossdsl.types.signature import Signature, read_signature
 
 _SOFTPLUS = Op("softplus", pointwise.softplus)

@@ -1,0 +1,182 @@
+"""The registry: the one place where losses meet their names.
+
+`@loss(...)` makes a record of a function and leaves the function as it is; `@overload(...)` adds
+another form of the same loss, for arguments of other kinds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
+
+import torch
+
+from lossdsl.library.record import (
+    Condition,
+    Example,
+    LeastSizes,
+    LossRecord,
+    Overload,
+    Reference,
+    ResultRule,
+)
+
+F = TypeVar("F", bound=Callable[..., torch.Tensor])
+
+FAMILIES = (
+    "regression",
+    "classification",
+    "overlap",
+    "boxes",
+    "image",
+    "embedding",
+    "adversarial",
+    "generative",
+)
+"""The modules of the library, in the order in which the catalogue lists them."""
+
+_records: dict[str, LossRecord] = {}
+_names: dict[str, str] = {}
+_loaded = False
+
+
+def loss(
+    name: str,
+    *,
+    signature: str,
+    family: str = "user",
+    aliases: Sequence[str] = (),
+    latex: str = "",
+    reference: Reference | str | None = None,
+    ranges: Mapping[str, str] | None = None,
+    conventions: Sequence[str] = (),
+    pitfalls: Sequence[str] = (),
+    examples: Sequence[Example] = (),
+    mask: Literal["map", "inside", "none"] = "map",
+    class_weight: Literal["labels", "classes", "none"] = "none",
+    image_range: str | None = None,
+    least: LeastSizes | None = None,
+    result: ResultRule | None = None,
+    when: Condition | None = None,
+) -> Callable[[F], F]:
+    """Register a function as the loss `name`.
+
+    The function takes its tensors by position and its parameters by keyword, and returns the
+    unreduced map that `signature` states. Its docstring's first line is the summary.
+
+    Args:
+        name: the name in the language.
+        signature: kinds and shapes, e.g. `"real[*S], real[*S] -> loss[*S]"`. A slot lists the
+            kinds it accepts, preferred first; the function receives the last one.
+        family: the catalogue's chapter.
+        aliases: other names for the same formula.
+        latex: the formula of one element of the map.
+        reference: authors, title and year.
+        ranges: legal intervals of the parameters, e.g. `{"q": "(0, 1)"}`.
+        conventions: what the formula leaves open, one sentence each.
+        pitfalls: mistakes that this loss invites, one sentence each.
+        examples: calls with their values.
+        mask: where a mask acts: on the `map`, `inside` the function, or nowhere.
+        class_weight: whether class weights are picked by `labels`, lie along the map's class
+            axis (`classes`), or have no meaning.
+        image_range: name of the parameter that receives the width of the images' range.
+        least: the least sizes of the signature's axes for given literal parameters.
+        result: the result type for given literal parameters, where it depends on them.
+        when: restricts this form to some literal parameters.
+
+    Example:
+        >>> @lossdsl.loss("quartic", signature="real[*S], real[*S] -> loss[*S]")
+        ... def quartic(p, y):
+        ...     return (p - y) ** 4
+    """
+
+    def register(function: F) -> F:
+        if family == "user":
+            load_library()
+        summary = (inspect.getdoc(function) or name).splitlines()[0]
+        record = LossRecord(
+            name=name,
+            family=family,
+            summary=summary,
+            overloads=(Overload(signature, function, result, when),),
+            formula=latex,
+            aliases=tuple(aliases),
+            reference=reference,
+            conventions=tuple(conventions),
+            pitfalls=tuple(pitfalls),
+            examples=tuple(examples),
+            ranges=dict(ranges or {}),
+            mask=mask,
+            class_weight=class_weight,
+            image_range=image_range,
+            least=least,
+        )
+        add(record)
+        return function
+
+    return register
+
+
+def overload(
+    name: str,
+    *,
+    signature: str,
+    result: ResultRule | None = None,
+    when: Condition | None = None,
+) -> Callable[[F], F]:
+    """Add a form to the loss `name`, for other kinds of arguments. Earlier forms are preferred."""
+
+    def register(function: F) -> F:
+        record = _records[name]
+        form = Overload(signature, function, result, when)
+        _records[name] = dataclasses.replace(record, overloads=(*record.overloads, form))
+        return function
+
+    return register
+
+
+def add(record: LossRecord) -> None:
+    """Enter a record. A library name is never taken over; a user's own may be defined again."""
+    for name in (record.name, *record.aliases):
+        owner = _names.get(name)
+        if owner is not None and _records[owner].family != "user":
+            raise ValueError(f"{name!r} is already the name of the loss {owner!r} of the library")
+    _records[record.name] = record
+    for name in (record.name, *record.aliases):
+        _names[name] = record.name
+
+
+def find(name: str) -> LossRecord | None:
+    """The record behind a name or an alias."""
+    load_library()
+    owner = _names.get(name)
+    return _records[owner] if owner is not None else None
+
+
+def records() -> dict[str, LossRecord]:
+    """All losses by canonical name, in catalogue order."""
+    load_library()
+    return dict(_records)
+
+
+def names() -> tuple[str, ...]:
+    """Every name and alias, for suggestions and completion."""
+    load_library()
+    return tuple(_names)
+
+
+def order() -> dict[str, int]:
+    """Each record's place in the catalogue: ties in inference are broken by it, never by text."""
+    return {name: place for place, name in enumerate(records())}
+
+
+def load_library() -> None:
+    """Import the families. Done on first use, so that importing lossdsl stays cheap."""
+    global _loaded
+    if not _loaded:
+        _loaded = True
+        for family in FAMILIES:
+            importlib.import_module(f"lossdsl.library.{family}")
