@@ -20,6 +20,7 @@ from lossdsl.diagnostics.errors import LossInputError
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.kinds import KINDS, SCORES
 from lossdsl.types.shapes import RowSymbol, Shape
+from lossdsl.types.solve import Solver
 from lossdsl.types.values import Listing, Record, Tensor, Type
 
 
@@ -30,6 +31,7 @@ class CallCheck:
     checked: Checked
     entries: Sequence[Entry]
     values: Mapping[str, Any]
+    readers: Mapping[str, tuple[str, ...]]
     sizes: dict[Symbol, int] = field(default_factory=dict)
     rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -98,12 +100,18 @@ class CallCheck:
             return None
         problem = _dtype_problem(type.kind, value.dtype)
         if problem is not None:
-            self._wrong(
-                "E604",
-                entry,
-                f"`{name}` is {type}, and {value.dtype} came: {problem[0]}",
-                problem[1],
-            )
+            why, advice = problem
+            soft = type.kind == "labels" and value.is_floating_point() and not entry.declared
+            if soft and any(
+                isinstance(other, torch.Tensor)
+                and other is not value
+                and other.shape == value.shape
+                for other in self.values.values()
+            ):
+                advice = (
+                    f"if these are soft targets, declare them: `input {name}: class_prob[B, C]`"
+                )
+            self._wrong("E604", entry, f"`{name}` is {type}, and {value.dtype} came: {why}", advice)
             return None
         sizes = tuple(value.shape)
         if not entry.declared:
@@ -161,14 +169,20 @@ class CallCheck:
         return number is None or number == size
 
     def _number(self, dim: Dim) -> int | None:
-        from lossdsl.types.solve import Solver
-
         return Solver(values=self.sizes).valued(dim).number
 
     # --- telling ---
 
     def _wrong(self, code: str, entry: Entry, message: str, help: str | None = None) -> None:
-        self.problems.append(Diagnostic(code, message, entry.span, (), help))
+        lines = [line for line in (help, self._needed_by(entry.name)) if line]
+        self.problems.append(Diagnostic(code, message, entry.span, (), "\n".join(lines) or None))
+
+    def _needed_by(self, name: str) -> str | None:
+        terms = self.readers.get(name, ())
+        if not terms:
+            return None
+        shown = ", ".join(f"`{term}`" for term in terms[:5]) + (" …" if len(terms) > 5 else "")
+        return f"needed by the term{'s' if len(terms) > 1 else ''} {shown}"
 
     def _bindings_text(self) -> str | None:
         parts = [
@@ -178,7 +192,7 @@ class CallCheck:
             f"*{name} = {list(sizes)} (from `{self.origins[f'*{name}']}`)"
             for name, sizes in self.rows.items()
         ]
-        return "; ".join(parts) or None
+        return f"sizes so far: {'; '.join(parts)}" if parts else None
 
     def _at_call(self, problem: Diagnostic) -> Diagnostic:
         """A problem of the rules as one of the tensors that came."""
@@ -186,9 +200,21 @@ class CallCheck:
         bindings = self._bindings_text()
         lines = [line for line in (self._labels_hint() or problem.help, f"came: {came}") if line]
         if bindings:
-            lines.append(f"sizes: {bindings}")
+            lines.append(bindings)
+        term = self._term_at(problem)
+        if term is not None:
+            lines.append(f"in the term `{term}`")
         labels = tuple(Label(label.span, label.text) for label in problem.labels)
         return Diagnostic("E603", problem.message, problem.span, labels, "\n".join(lines))
+
+    def _term_at(self, problem: Diagnostic) -> str | None:
+        """The term whose text holds the place at fault."""
+        here = problem.span
+        for term in self.checked.program.terms:
+            span = term.span
+            if span.source is here.source and span.start <= here.start and here.end <= span.end:
+                return term.name
+        return None
 
     def _labels_hint(self) -> str | None:
         """Class indices came for an input whose kind was inferred as a map of probabilities."""

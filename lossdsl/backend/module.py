@@ -22,7 +22,7 @@ from lossdsl.checker.declarations import Param, plain_value
 from lossdsl.checker.program import Variant
 from lossdsl.checker.suggest import closest
 from lossdsl.diagnostics.diagnostic import Diagnostic
-from lossdsl.diagnostics.errors import LossConfigError, LossInputError
+from lossdsl.diagnostics.errors import LossConfigError, LossError, LossInputError
 from lossdsl.source import Source
 from lossdsl.types.values import Module
 
@@ -59,6 +59,8 @@ class LossModule(nn.Module):
             self._register(param)
         for clock in CLOCKS.values():
             self.register_buffer(clock, torch.zeros((), dtype=torch.int64))
+        # Made now, so that an outer torch.compile finds it and need not trace its making.
+        self._graph(Variant())
 
     def _start(self) -> None:
         """Forget everything that is made from the recipe when it is needed."""
@@ -129,6 +131,7 @@ class LossModule(nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._start()
         self._look()
+        self._graph(Variant())
 
     def _look(self) -> None:
         """Check the program, and keep what every call needs."""
@@ -151,15 +154,15 @@ class LossModule(nn.Module):
         dictionaries that hold it: whatever is moved, loaded or replaced here is so there."""
         if variant not in self._graphs:
             lowered = self._stage(variant).lowered
-            made = fx.GraphModule(self, lowered.graph, class_name=self._recipe.name or "Loss")
-            self._share_state(made)
-            self._graphs[variant] = made
+            self._graphs[variant] = self._generated(lowered.graph)
         return self._graphs[variant]
 
-    def _share_state(self, made: fx.GraphModule) -> None:
+    def _generated(self, graph: fx.Graph) -> fx.GraphModule:
+        made = fx.GraphModule(self, graph, class_name="Loss")
         made._parameters = self._parameters
         made._buffers = self._buffers
         made._modules = self._modules
+        return made
 
     def _callable(self, variant: Variant) -> Callable[..., Any]:
         """The graph as the chosen backend runs it."""
@@ -233,9 +236,12 @@ class LossModule(nn.Module):
             if length != lists[path] or absent
         )
         variant = Variant(lengths, absent)
-        stages = self._stage(variant)
+        try:
+            stages = self._stage(variant)
+        except LossError as error:
+            raise LossInputError(error.diagnostics) from None
         entries = [e for e in stages.checked.program.inputs if e.name in given]
-        CallCheck(stages.checked, entries, given).run()
+        CallCheck(stages.checked, entries, given, stages.readers).run()
         used = tuple(v is not ABSENT for v in values) if absent else None
         prepared = _Run(stages, self._callable(variant), used)
         if used is not None:
@@ -255,7 +261,7 @@ class LossModule(nn.Module):
         present = [e for e in entries if e.name not in prepared.stages.variant.absent]
         given = {e.name: v for e, v in zip(present, values, strict=True)}
         try:
-            CallCheck(prepared.stages.checked, present, given).run()
+            CallCheck(prepared.stages.checked, present, given, prepared.stages.readers).run()
         except LossInputError as found:
             raise found from error
 
@@ -363,8 +369,7 @@ class LossModule(nn.Module):
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(lowered.graph, copies)
         graph.output(copies[lowered.value])
-        made = fx.GraphModule(self, graph, class_name=self._recipe.name or "Loss")
-        self._share_state(made)
+        made = self._generated(graph)
         # Whether a bound network may be dropped is asked of the module that holds it.
         made.graph.eliminate_dead_code()
         made.recompile()

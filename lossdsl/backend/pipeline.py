@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from lossdsl.backend.lower import Lowered, lower
@@ -39,6 +40,17 @@ class Stages:
     lowered: Lowered
     warnings: tuple[Diagnostic, ...]
 
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Which terms read an input."""
+        readers: dict[str, tuple[str, ...]] = {}
+        for term in self.graph.terms:
+            for node in topological((term.weight, term.raw)):
+                if node.op == "input":
+                    name = node.literals["name"]
+                    readers[name] = (*readers.get(name, ()), term.name)
+        return readers
+
 
 def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None) -> Stages:
     """Check and lower a program.
@@ -54,6 +66,7 @@ def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None)
         inputs=recipe.inputs,
         params=recipe.params,
         modules=modules,
+        bound=True,
         variant=variant,
         judge_unused=recipe.judge_unused,
     )

@@ -126,15 +126,16 @@ def _container(
 ) -> Type:
     if place in kinds or place in places:
         return places[place]
-    if place in resolver.lists:
-        length = resolver.lists[place]
+    length = resolver.fixed_lists.get(place, resolver.lists.get(place))
+    if length is not None:
         if f"{place}[]" in kinds:
             items = tuple(places[f"{place}.{index}"] for index in range(length))
         else:
             items = (_container(f"{place}[]", resolver, kinds, places),) * length
-        return Listing(items, items[0] if items else None)
+        item = items[0] if items else None
+        return Listing(items, item) if place in resolver.fixed_lists else Listing(None, item)
     fields: dict[str, Type] = {}
-    for key in (*kinds, *resolver.lists):
+    for key in (*kinds, *resolver.lists, *resolver.fixed_lists):
         if key.startswith(f"{place}.") and "[]" not in key[len(place) :]:
             head = key[len(place) + 1 :].split(".")[0]
             inner = f"{place}.{head}"

@@ -25,6 +25,9 @@ from lossdsl.types.signature import (
 )
 from lossdsl.types.values import Listing, Tensor
 
+_UNBOUNDED = frozenset({"logits", "class_logits", "score"})
+_UNIT = frozenset({"prob", "class_prob", "mask", "one_hot"})
+
 
 class LossCallTyping:
     """One call of a primitive."""
@@ -43,6 +46,7 @@ class LossCallTyping:
         literals.update(self.node.parameters)
         result = read_result(overload.result(literals)) if overload.result else signature.result
         instance = instantiate(signature, result, self.solver)
+        self._compare_meanings(signature)
         delivery = Delivery(self.typing, self.node, self.given)
         arguments = delivery.run(signature, instance)
         self._check_least(instance, literals)
@@ -51,6 +55,37 @@ class LossCallTyping:
         loss = self._call(overload, instance, arguments, modifiers)
         first = next(a for a in arguments if a is not None)
         return modifiers.reduce(loss, first)
+
+    def _compare_meanings(self, signature: Signature) -> None:
+        """Plain losses of values take any kind, but two that cannot mean the same are told."""
+        values = [
+            given
+            for given, slot in zip(self.given, signature.slots, strict=True)
+            if given is not None and slot.kinds == ("real",) and given.op != "number"
+        ]
+        if len(values) < 2:
+            return
+        first, second = values[0], values[1]
+        kinds = {first.tensor.kind, second.tensor.kind}
+        if kinds & _UNBOUNDED and kinds & _UNIT:
+            self.typing.found.add(
+                "W301",
+                f"`{self.node.name}` compares `{first.tensor.kind}` with `{second.tensor.kind}`: "
+                "scores against values in [0, 1]",
+                second.span,
+                labels=[(first.span, f"this is `{first.tensor.kind}`")],
+                help="apply the activation first, or use a loss of scores (`bce`, `ce`)",
+            )
+        details = [(v.tensor.kind, v.tensor.format, v.tensor.range) for v in (first, second)]
+        if kinds in ({"boxes"}, {"image"}) and details[0] != details[1]:
+            self.typing.refuse(
+                "E307",
+                f"`{self.node.name}` compares {self.typing.shown(first)} with "
+                f"{self.typing.shown(second)}",
+                second.span,
+                labels=[(first.span, f"this is {self.typing.shown(first)}")],
+                help="bring them to one format or range where they are made",
+            )
 
     def _check_least(self, instance: Instance, literals: dict[str, Any]) -> None:
         """Refuse sizes below the least that the formula can take (a window, a scale)."""

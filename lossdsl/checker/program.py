@@ -12,6 +12,7 @@ from lossdsl.checker.declarations import Declarations, read_declarations
 from lossdsl.checker.infer import Inference
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.resolve import Resolver
+from lossdsl.checker.suggest import closest
 from lossdsl.checker.terms import TermPlan, split_terms
 from lossdsl.checker.typed import Entry, Typed, TypedProgram, TypedTerm
 from lossdsl.checker.typing import Typing
@@ -85,10 +86,15 @@ def check_program(
     inputs: Mapping[str, str] | None = None,
     params: Mapping[str, Any] | None = None,
     modules: frozenset[str] = frozenset(),
+    bound: bool = False,
     variant: Variant | None = None,
     judge_unused: bool = True,
 ) -> Checked | None:
-    """Check a program. None where there were errors, which then stand in `found`."""
+    """Check a program. None where there were errors, which then stand in `found`.
+
+    `modules` are the names of networks that may be called; `bound` says that they are all there
+    will be.
+    """
     variant = variant or Variant()
     declared = read_declarations(program, found, inputs=inputs, params=params)
     resolver = Resolver(declared, found, modules, dict(variant.lengths))
@@ -97,6 +103,8 @@ def check_program(
     inference = Inference(resolver)
     inference.run()
     signatures = _modules(declared, modules)
+    if bound:
+        _check_bound(resolver, modules, program, found)
     features = frozenset(inference.features)
     clashed = frozenset(inference.clashed)
     typing = Typing(
@@ -126,6 +134,28 @@ def check_program(
         features,
         resolver.used,
     )
+
+
+def _check_bound(
+    resolver: Resolver, modules: frozenset[str], program: tree.Program, found: Diagnostics
+) -> None:
+    """Every module that is called was given, and every one given is called."""
+    calls = {n.module: n.span for n in resolver.made if isinstance(n, nodes.ModuleCall)}
+    for name, span in calls.items():
+        if name not in modules:
+            found.add(
+                "E510",
+                f"the module `{name}` was not given",
+                span,
+                help=f"pass it: `modules={{'{name}': net}}`",
+            )
+    for name in sorted(modules - set(calls)):
+        found.add(
+            "E510",
+            f"the loss does not call the module `{name}`",
+            program.span,
+            help=closest(name, calls) or "leave it out of `modules=`",
+        )
 
 
 def _modules(declared: Declarations, given: frozenset[str]) -> dict[str, Module | None]:

@@ -31,7 +31,8 @@ class Resolver:
     """Resolves one program.
 
     `made` lists every node after what it is made of. `inferred` are the undeclared inputs with
-    their first use. `lengths` says how long the open lists are; those asked for stand in `lists`.
+    their first use. `lengths` says how long the open lists are; those asked for stand in `lists`,
+    those whose length the text decides in `fixed_lists`.
     """
 
     declared: Declarations
@@ -44,6 +45,7 @@ class Resolver:
     inferred: dict[str, Span] = field(default_factory=dict)
     first_uses: dict[str, Span] = field(default_factory=dict)
     lists: dict[str, int] = field(default_factory=dict)
+    fixed_lists: dict[str, int] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     local: dict[str, Node] | None = None

@@ -122,11 +122,13 @@ def _items(resolver: Resolver, node: Node, length: int | None) -> list[Node]:
         case nodes.InputRef() | nodes.Item():
             declared = resolver.container(node)
             if declared is None or isinstance(declared, Listing):
+                place = path(node)
+                if length is None:
+                    # An open list: one graph for each length; at first that of a single item.
+                    length = resolver.lists[place] = resolver.lengths.get(place, 1)
+                elif declared is None or declared.length is None:
+                    resolver.fixed_lists[place] = length
                 size = length
-                if size is None:
-                    size = resolver.lengths.get(path(node), 1)
-                if declared is None or declared.length is None:
-                    resolver.lists[path(node)] = size
                 return [resolver.make(nodes.Item(node, i, span)) for i in range(size)]
     resolver.refuse(
         "E308",

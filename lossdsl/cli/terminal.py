@@ -19,8 +19,10 @@ Stream = Literal["stdout", "stderr"]
 
 _HEADING = "bold"
 
+_ANY_WIDTH = 10_000
 
-def console(to: Stream = "stdout") -> Console:
+
+def console(to: Stream = "stdout", width: int | None = None) -> Console:
     """A console on a stream, with styles only if a person looks at it and wants them."""
     from rich.console import Console
 
@@ -34,6 +36,7 @@ def console(to: Stream = "stdout") -> Console:
         markup=False,
         emoji=False,
         soft_wrap=True,
+        width=width,
     )
 
 
@@ -75,10 +78,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     grid.add_column(header[-1], overflow="fold")
     for row in rows:
         grid.add_row(*map(_plain, row))
-    screen = console()
-    width = screen.width if screen.is_terminal else screen.measure(grid).maximum
+    screen = console(width=None if sys.stdout.isatty() else _ANY_WIDTH)
     with screen.capture() as capture:
-        screen.print(grid, width=width, soft_wrap=False)
+        screen.print(grid, soft_wrap=False)
     for line in capture.get().splitlines():
         print(line.rstrip())
 

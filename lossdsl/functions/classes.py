@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdsl.functions.axes import one_axis
+from lossdsl.functions.axes import one_axis, whole_number
 from lossdsl.functions.record import CallSite, Rule, axis_of, function
 from lossdsl.functions.rules import floating
 from lossdsl.types.dims import Dim
@@ -95,12 +95,23 @@ def argmax(x: Tensor, over: Any = None) -> Tensor:
     return torch.argmax(x, dim=over)
 
 
+def _count_of_classes(site: CallSite) -> int:
+    given = site.literals["classes"]
+    if isinstance(given, Dim):
+        site.refuse(
+            "E209",
+            f"`one_hot` makes a new axis, and labels do not say how many classes `{given}` is",
+            "classes",
+            "give a number: `one_hot(y, 10)`",
+        )
+    return whole_number(site, "classes", None, 1)
+
+
 def _one_hot(site: CallSite) -> Type:
     tensor = site.tensor(0)
     if tensor.kind not in ("labels", "count"):
         site.refuse("E301", f"`one_hot` takes `labels`, and this is `{tensor.kind}`", 0)
-    classes = site.literals["classes"]
-    size = classes if isinstance(classes, Dim) else Dim.of(int(classes))
+    size = Dim.of(_count_of_classes(site))
     shape = tensor.shape
     axis = min(1, shape.rank) if shape.rank is not None else 1
     if not shape.before and shape.rest is not None:

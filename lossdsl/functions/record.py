@@ -145,6 +145,7 @@ MODULES = (
     "reductions",
     "classes",
     "shaping",
+    "joining",
     "picking",
     "positions",
     "spatial",

@@ -20,7 +20,7 @@ _ESCAPES = {
     **{character: f"\\{character}" for character in "_{}#$%&"},
 }
 
-_COMPARISONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
+_COMPARISONS = {"<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq", "==": "=", "!=": r"\ne"}
 
 _LOGIC = {"and": r" \wedge ", "or": r" \vee "}
 

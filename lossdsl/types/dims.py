@@ -115,8 +115,8 @@ class Dim:
         if not self.terms:
             return "0"
         text = ""
-        # The number last: `H - 1`, not `-1 + H`.
-        for monomial, factor in sorted(self.terms, key=lambda t: (not t[0], _key(t[0]))):
+        # What is taken away last, and the number behind the names: `H - 1`, not `-1 + H`.
+        for monomial, factor in sorted(self.terms, key=lambda t: (t[1] < 0, not t[0], _key(t[0]))):
             size = abs(factor)
             # A leading minus binds tighter than `//`.
             alone = len(monomial) == 1 and size == 1 and (factor > 0 or text != "")

@@ -37,7 +37,7 @@ BOXES = """
 input b: boxes(cxcywh)[N, 4]
 input t: boxes[N, 4]
 input w: mask[N]
-5*l1(b[:, :2], t[:, :2]) + 2*giou(b, t, mask=w, per=sum(w))
+5*l1(real(b)[:, :2], real(t)[:, :2]) + 2*giou(b, t, mask=w, per=sum(w))
 """
 
 SCHEDULE = """

@@ -115,4 +115,6 @@ def test_the_same_every_time_and_without_torchs_generator() -> None:
 )
 def test_gradients_are_taken_of_predictions(text: str, wanted: set[str]) -> None:
     found = examples(text)
-    assert {n for n, x in found.items() if isinstance(x, torch.Tensor) and x.requires_grad} == wanted
+    assert {
+        n for n, x in found.items() if isinstance(x, torch.Tensor) and x.requires_grad
+    } == wanted

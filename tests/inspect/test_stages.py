@@ -215,7 +215,7 @@ def test_given_inputs_are_checked() -> None:
 
 
 def test_where_no_example_fits_inputs_are_asked_for() -> None:
-    loss = compiled("input x: real[N, 2*N + 1]\nmean(x[:, :3000])")
+    loss = compiled("input x: real[N, 2*N + 1]\nmean(x[:, 3000])")
     with pytest.raises(LossInputError) as caught:
         loss.inspect("torch")
     help = caught.value.diagnostics[0].help

@@ -217,13 +217,27 @@ def test_one_scale_of_ms_ssim_is_ssim() -> None:
     same(ms_ssim(x, y, weights=[1.0]), ssim(x, y))
 
 
-def test_small_images_are_refused_with_the_side_they_need() -> None:
-    x = uniform(1, 1, 160, 200)
-    with pytest.raises(ValueError, match="at least 161 x 161 pixels, got 160 x 200"):
-        ms_ssim(x, x)
-    with pytest.raises(ValueError, match="at least 11 x 11 pixels, got 10 x 200"):
-        ssim(x[:, :, :10], x[:, :, :10])
-    assert ms_ssim(x[..., :41, :41], x[..., :41, :41], weights=[0.3, 0.4, 0.3]).item() == 0
+@pytest.mark.parametrize(
+    ("loss", "name", "parameters", "side"),
+    [
+        (ssim, "ssim", {"window": 11}, 11),
+        (ssim, "ssim", {"window": 4}, 4),
+        (ms_ssim, "ms_ssim", {"window": 11, "weights": list(WANG_WEIGHTS)}, 161),
+        (ms_ssim, "ms_ssim", {"window": 11, "weights": [0.3, 0.4, 0.3]}, 41),
+        (ms_ssim, "ms_ssim", {"window": 5, "weights": [0.5, 0.5]}, 9),
+    ],
+)
+def test_the_record_says_the_least_side(
+    loss: Loss, name: str, parameters: dict[str, Any], side: int
+) -> None:
+    record = find(name)
+    assert record is not None
+    assert record.least is not None
+    assert record.least(parameters) == {"H": side, "W": side}
+    enough = uniform(1, 1, side, side + 3)
+    assert loss(enough, enough, **parameters).item() == 0
+    with pytest.raises(RuntimeError):
+        loss(enough[:, :, 1:], enough[:, :, 1:], **parameters)
 
 
 def test_a_negative_contrast_gives_loss_one_and_no_gradient() -> None:

@@ -1,0 +1,90 @@
+"""`lossdsl list`: the losses of the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossdsl.cli.terminal import say, table
+
+if TYPE_CHECKING:
+    from lossdsl.library.record import LossRecord
+
+
+class Format(str, Enum):
+    """For people and for scripts."""
+
+    text = "text"
+    json = "json"
+
+
+def list_losses(
+    word: Annotated[
+        str | None, typer.Argument(metavar="WORD", help="Only losses that mention this.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", metavar="FAMILY", help="Only losses of this family.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="A table, or a list of objects.")] = Format.text,
+) -> None:
+    """List the losses of the library.
+
+    WORD is looked for in names, aliases and summaries.
+
+    Example: lossdsl list --family overlap
+    """
+    import lossdsl
+
+    records = list(lossdsl.losses().values())
+    families = list(dict.fromkeys(record.family for record in records))
+    if family is not None and family not in families:
+        raise typer.BadParameter(
+            f"`{family}` is none of {', '.join(families)}", param_hint="--family"
+        )
+    found = [
+        record
+        for record in records
+        if family in (None, record.family) and (word is None or _mentions(record, word))
+    ]
+    if format is Format.json:
+        typer.echo(json.dumps([_entry(record) for record in found], ensure_ascii=False, indent=2))
+    elif found:
+        table(("name", "family", "summary"), ((r.name, r.family, r.summary) for r in found))
+    if not found:
+        say(f"no loss mentions `{word}`{_meant(word or '', records)}", to="stderr")
+        raise typer.Exit(1)
+
+
+def _mentions(record: LossRecord, word: str) -> bool:
+    texts = (record.name, *record.aliases, record.summary)
+    return any(word.lower() in text.lower() for text in texts)
+
+
+def _meant(word: str, records: Iterable[LossRecord]) -> str:
+    from lossdsl.checker.suggest import closest
+
+    advice = closest(word, (name for r in records for name in (r.name, *r.aliases)))
+    return f": {advice}" if advice else ""
+
+
+def _entry(record: LossRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "family": record.family,
+        "aliases": list(record.aliases),
+        "summary": record.summary,
+        "signatures": [overload.signature for overload in record.overloads],
+        "parameters": [
+            {"name": p.name}
+            | ({} if p.required else {"default": p.default})
+            | ({} if p.range is None else {"range": str(p.range)})
+            | ({"choices": list(p.choices)} if p.choices else {})
+            for p in record.parameters
+        ],
+        "formula": record.formula,
+        "reference": str(record.reference) if record.reference else None,
+    }

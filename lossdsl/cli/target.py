@@ -1,0 +1,122 @@
+"""From what the user named – a file, one loss of it, a text – to the loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossdsl.cli.terminal import report
+from lossdsl.diagnostics.diagnostic import Diagnostic, Label
+from lossdsl.diagnostics.errors import LossConfigError, LossError
+from lossdsl.source import Source, Span
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lossdsl.inspect.loss import Loss
+
+STDIN = "-"
+
+FileArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="FILE", help="A loss file, `gan.yaml#generator`, or - for stdin."),
+]
+ExpressionOption = Annotated[
+    str | None,
+    typer.Option("--expression", "-e", metavar="TEXT", help="A program, in place of a file."),
+]
+
+
+def read_loss(
+    file: str | None,
+    expression: str | None,
+    *,
+    backend: str = "eager",
+    params: Mapping[str, Any] | None = None,
+) -> Loss:
+    """The one loss that a command is about. Its warnings go to standard error.
+
+    Raises:
+        LossError: it has errors, or the file holds several and none is named.
+    """
+    import lossdsl
+
+    if (file is None) == (expression is None):
+        raise typer.BadParameter("name one FILE, or give a program with -e")
+    if expression is not None or file == STDIN:
+        text = sys.stdin.read() if expression is None else expression
+        loss = lossdsl.compile(text, backend=backend, params=params)
+    else:
+        assert file is not None
+        loss = _loaded(file, backend, params)
+    report(loss.warnings, to="stderr")
+    return loss
+
+
+def _loaded(file: str, backend: str, params: Mapping[str, Any] | None) -> Loss:
+    import lossdsl
+
+    try:
+        loss = lossdsl.load(file, backend=backend, params=params)
+    except LossError as error:
+        raise type(error)(advised(file, error.diagnostics)) from None
+    if isinstance(loss, lossdsl.Loss):
+        return loss
+    raise LossConfigError([_choice(file, loss)])
+
+
+def _choice(file: str, losses: nn.ModuleDict) -> Diagnostic:
+    """What to say where a file holds several losses: their names, and where each one stands."""
+    places: dict[str, Span] = {name: loss._recipe.program.span for name, loss in losses.items()}
+    from lossdsl.config.files import split_name
+
+    path, _ = split_name(file)
+    help = f"name one: {' or '.join(f'`{path}#{name}`' for name in places)}"
+    labels = tuple(Label(span, f"`{name}`") for name, span in places.items())
+    source = labels[0].span.source
+    top = Span(source, 0, len(source.line(1)))
+    message = f"`{path}` holds {len(places)} losses, and this command takes one"
+    return Diagnostic("E508", message, top, labels, help)
+
+
+def advised(file: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics of a file, with a way out where a program stands in a file's place."""
+    from lossdsl.config.files import names_a_file
+
+    advice = "if this is a program and no file, put `-e` in front of it"
+    mistaken = not names_a_file(file) and not os.path.exists(file) and "(" in file
+    return [
+        dataclasses.replace(d, help=advice) if mistaken and d.code == "E506" else d
+        for d in diagnostics
+    ]
+
+
+def unbound(loss: Loss) -> tuple[str, ...]:
+    """The networks that a loss calls. A command has none to give."""
+    return loss._first.checked.program.modules
+
+
+def require_no_networks(loss: Loss, purpose: str) -> None:
+    """Stop where a loss cannot run because it calls a network.
+
+    Raises:
+        LossConfigError: naming each of them where it is declared.
+    """
+    declared = loss._first.checked.declared.inputs
+    problems = [
+        Diagnostic(
+            "E510",
+            f"{purpose} needs the network `{name}`, which a command line cannot give",
+            declared[name].span if name in declared else Source(name, "<call>").span(),
+            (),
+            f"in Python: `lossdsl.load(path, modules={{'{name}': …}})`",
+        )
+        for name in unbound(loss)
+    ]
+    if problems:
+        raise LossConfigError(problems)
