@@ -10,7 +10,7 @@ from typing import Any
 from torch import fx
 
 from lossdsl.backend import runtime
-from lossdsl.backend.state_names import CLOCKS, state_name
+from lossdsl.backend.state_names import CLOCKS, argument_name, state_name
 from lossdsl.checker.declarations import Param
 from lossdsl.functions.convert import as_scalar
 from lossdsl.ir.graph import Graph, Node, Term, is_python_number, topological
@@ -55,7 +55,8 @@ class _Lowering:
     def run(self) -> Lowered:
         # Names are given explicitly: fx's own lower-casing would let input `B` overwrite `b`.
         placeholders = {
-            name: self.graph.create_node("placeholder", name, (), {}, name) for name in self.inputs
+            name: self.graph.create_node("placeholder", argument_name(name), (), {}, name)
+            for name in self.inputs
         }
         terms = [term for term in self.source.terms if not term.dropped]
         owners = self._owners(terms)
@@ -195,9 +196,9 @@ class _Lowering:
         made = self.made[id(term.weight)]
         if term.monitored or not isinstance(made, fx.Node):
             return made
-        return self._call(
-            as_scalar, (made, raw), {}, term.weight, (term.name,), f"{term.name}_weight"
-        )
+        target = runtime.constant if is_python_number(term.weight) else as_scalar
+        name = f"{term.name}_weight"
+        return self._call(target, (made, raw), {}, term.weight, (term.name,), name)
 
     def _sum(
         self, terms: list[Term], raws: dict[str, fx.Node], weights: dict[str, Any], anchor: Any

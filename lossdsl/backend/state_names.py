@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+
 from torch import fx
 
 CLOCKS = {"step": "clock_step", "epoch": "clock_epoch"}
@@ -27,4 +29,9 @@ _TAKEN = frozenset(dir(fx.GraphModule)) | {
 
 def state_name(name: str) -> str:
     """The name itself, with an underscore where a module already has such an attribute."""
-    return f"{name}_" if name in _TAKEN else name
+    return f"{name}_" if name in _TAKEN or keyword.iskeyword(name) else name
+
+
+def argument_name(name: str) -> str:
+    """The name of an input as the generated function's argument; `in` is none in Python."""
+    return f"{name}_" if keyword.iskeyword(name) else name

@@ -148,7 +148,9 @@ def _function(resolver: Resolver, function: FunctionRecord, node: tree.Call) -> 
     names = list(function.signature.parameters)
     operand_names = [n for n in names if n not in function.literals]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in function.signature.parameters.values())
-    ordered = [n for n in names if n in operand_names] if variadic else names
+    # `max(a, b)` must not read `b` as an axis: what reductions take besides values is named.
+    named_only = variadic or function.family == "reductions"
+    ordered = operand_names if named_only else names
     operands: dict[str, Node] = {}
     literals: dict[str, Any] = {}
     places: dict[str, Span] = {}
@@ -156,7 +158,7 @@ def _function(resolver: Resolver, function: FunctionRecord, node: tree.Call) -> 
     if len(node.arguments) > len(ordered) and not variadic:
         _too_many(resolver, function, node, ordered)
     for index, argument in enumerate(node.arguments):
-        key = f"{index}" if variadic else _position(function, names, index)
+        key = f"{index}" if variadic else ordered[index]
         given.append((key, argument, argument.span))
     for keyword in node.keywords:
         if keyword.name.id not in names or (variadic and keyword.name.id in operand_names):
@@ -200,10 +202,6 @@ def _passed_by_name(
     """The keyword an operand must be passed by, where an earlier optional one is absent."""
     key = given[index]
     return key if key in names and names.index(key) != index else None
-
-
-def _position(function: FunctionRecord, names: list[str], index: int) -> str:
-    return names[index]
 
 
 def _too_many(

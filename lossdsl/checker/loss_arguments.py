@@ -86,9 +86,7 @@ def _loss_arguments(
             extra.span,
             help=f"parameters are named: `{rest[0]}={extra.span.text}`" if rest else None,
         )
-    given: dict[str, Node] = {}
-    for name, argument in zip(names, node.arguments, strict=False):
-        given[name] = resolver.expression(argument)
+    given = dict(zip(names, resolver.all(node.arguments), strict=False))
     for keyword in node.keywords:
         key = keyword.name.id
         if key in names:

@@ -131,6 +131,13 @@ class Resolver:
         except Unresolved:
             return None
 
+    def all(self, expressions: Iterable[tree.Expression]) -> tuple[Node, ...]:
+        """The meanings of several expressions; each is tried, so that all their problems show."""
+        resolved = [self.attempt(expression) for expression in expressions]
+        if any(node is None for node in resolved):
+            raise Unresolved
+        return tuple(node for node in resolved if node is not None)
+
     # --- expressions ---
 
     def expression(self, node: tree.Expression) -> Node:
@@ -165,9 +172,7 @@ class Resolver:
             case tree.Unary(sign, operand):
                 return self._unary(sign, operand, node.span)
             case tree.Comparison(left, operator, right):
-                return self.apply(
-                    operator, (self.expression(left), self.expression(right)), node.span
-                )
+                return self.apply(operator, self.all((left, right)), node.span)
             case tree.Logical(operator, operands):
                 return self._chain(operands, (operator,) * (len(operands) - 1), node.span)
             case tree.Conditional():
@@ -288,7 +293,7 @@ class Resolver:
     def _sum(
         self, operands: tuple[tree.Expression, ...], signs: tuple[str, ...], span: Span
     ) -> Node:
-        resolved = tuple(self.expression(operand) for operand in operands)
+        resolved = self.all(operands)
         if all(isinstance(x, nodes.Constant) for x in resolved):
             result = resolved[0]
             for sign, operand in zip(signs[1:], resolved[1:], strict=True):
@@ -299,9 +304,8 @@ class Resolver:
     def _chain(
         self, operands: tuple[tree.Expression, ...], operators: tuple[str, ...], span: Span
     ) -> Node:
-        result = self.expression(operands[0])
-        for operator, operand in zip(operators, operands[1:], strict=True):
-            right = self.expression(operand)
+        result, *others = self.all(operands)
+        for operator, right, operand in zip(operators, others, operands[1:], strict=True):
             result = self.apply(operator, (result, right), operands[0].span.to(operand.span))
         return result
 
@@ -319,7 +323,7 @@ class Resolver:
         return self.apply("where", operands, node.span)
 
     def _list(self, items: tuple[tree.Expression, ...], span: Span) -> Node:
-        resolved = tuple(self.expression(item) for item in items)
+        resolved = self.all(items)
         if all(isinstance(x, nodes.Constant) and is_number(x.value) for x in resolved):
             values = tuple(x.value for x in resolved if isinstance(x, nodes.Constant))
             return self.make(nodes.Constant(values, span))

@@ -76,5 +76,5 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     lowered = {candidate.lower(): candidate for candidate in names}
     if name.lower() in lowered and lowered[name.lower()] != name:
         return f"did you mean `{lowered[name.lower()]}`?"
-    close = difflib.get_close_matches(name, names, 1, 0.7)
+    close = difflib.get_close_matches(name, names, 1, 0.65)
     return f"did you mean `{close[0]}`?" if close else None

@@ -379,7 +379,7 @@ class Typing:
 
     def matched(self, operand: Typed, like: Typed) -> Typed:
         """A number that moves, in another value's precision; literals need nothing."""
-        if operand.op == "number":
+        if self._is_python_number(operand):
             return operand
         return Typed(convert.AS_SCALAR, (operand, like), {}, operand.type, operand.span)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from lossdsl.cli.show import show
 from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.errors import LossError
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "show": show,
     "inspect": inspect,

@@ -5,13 +5,17 @@ Nothing in such a file is ever run: what pickle could execute is refused.
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DATA = typer.Option(
     "--data",
@@ -42,48 +46,50 @@ def _read_torch(path: Path, wanted: Collection[str]) -> Batch:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise _bad(
-            path, "holds more than tensors, numbers, lists and dicts: save a plain dict of tensors"
-        ) from None
-    except (OSError, EOFError, RuntimeError) as error:
-        raise _bad(path, f"is no file of torch.save ({_first_line(error)})") from None
+        raise _bad(path, "holds more than tensors, numbers, lists and dicts") from None
+    except Exception:
+        # Bytes of another origin make its unpickler fail in any way there is.
+        raise _bad(path, "was not written by torch.save") from None
     if not isinstance(saved, Mapping):
-        raise _bad(
-            path, f"holds a {type(saved).__name__}: save a dict of tensors by the inputs' names"
-        )
+        kind = type(saved).__name__
+        raise _bad(path, f"holds a {kind}: save a dict of tensors by the names of the inputs")
     return {str(name): value if name in wanted else None for name, value in saved.items()}
 
 
 def _read_numpy(path: Path, wanted: Collection[str]) -> Batch:
-    try:
-        import numpy
-    except ModuleNotFoundError:
-        raise _bad(path, "needs NumPy: `pip install numpy`") from None
+    numpy = _optional("numpy", path, "needs NumPy: `pip install numpy`")
+    if not zipfile.is_zipfile(path):
+        raise _bad(path, "was not written by numpy.savez")
+    with numpy.load(path, allow_pickle=False) as arrays:
+        return {
+            name: _tensor(path, arrays, name) if name in wanted else None for name in arrays.files
+        }
+
+
+def _tensor(path: Path, arrays: Mapping[str, Any], name: str) -> Tensor:
     import torch
 
     try:
-        with numpy.load(path, allow_pickle=False) as arrays:
-            return {
-                name: torch.from_numpy(arrays[name]) if name in wanted else None
-                for name in arrays.files
-            }
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise _bad(path, f"does not hold arrays of numbers ({_first_line(error)})") from None
+        array = arrays[name]
+    except (ValueError, zipfile.BadZipFile):
+        raise _bad(path, f"holds no array of numbers as `{name}`") from None
+    if array.dtype.kind not in "biufc":
+        raise _bad(path, f"holds no array of numbers as `{name}`, but one of {array.dtype}")
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _read_safetensors(path: Path, wanted: Collection[str]) -> Batch:
+    library = _optional(
+        "safetensors", path, "needs the extra `safetensors`: `pip install 'lossdsl[safetensors]'`"
+    )
     try:
-        from safetensors import SafetensorError, safe_open
-    except ModuleNotFoundError:
-        raise _bad(path, "needs an extra: `pip install 'lossdsl[safetensors]'`") from None
-    try:
-        with safe_open(path, framework="pt") as tensors:
+        with library.safe_open(path, framework="pt") as tensors:
             return {
                 name: tensors.get_tensor(name) if name in wanted else None
-                for name in tensors.keys()  # noqa: SIM118 - it is no mapping
+                for name in list(tensors.keys())
             }
-    except (OSError, SafetensorError) as error:
-        raise _bad(path, f"is no file of safetensors ({_first_line(error)})") from None
+    except library.SafetensorError:
+        raise _bad(path, "was not written by safetensors") from None
 
 
 _READERS: dict[str, Callable[[Path, Collection[str]], Batch]] = {
@@ -94,9 +100,12 @@ _READERS: dict[str, Callable[[Path, Collection[str]], Batch]] = {
 }
 
 
+def _optional(library: str, path: Path, missing: str) -> Any:
+    try:
+        return importlib.import_module(library)
+    except ModuleNotFoundError:
+        raise _bad(path, missing) from None
+
+
 def _bad(path: Path, what: str) -> typer.BadParameter:
     return typer.BadParameter(f"`{path}` {what}", param_hint="--data")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -32,8 +32,12 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="The value of a param."),
     ] = None,
-    step: Annotated[int, typer.Option(min=0, metavar="N", help="Where schedules of `step` stand.")] = 0,
-    epoch: Annotated[int, typer.Option(min=0, metavar="N", help="Where schedules of `epoch` stand.")] = 0,
+    step: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Where schedules of `step` stand.")
+    ] = 0,
+    epoch: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Where schedules of `epoch` stand.")
+    ] = 0,
     backend: Annotated[Backend, typer.Option(help="What runs the loss.")] = Backend.eager,
 ) -> None:
     """Evaluate a loss on saved tensors, term by term.

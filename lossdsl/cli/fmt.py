@@ -26,8 +26,8 @@ def fmt(
 ) -> None:
     """Bring loss files into canonical form, in place.
 
-    Comments stay, and the meaning too. With - the result goes to standard output. With --check the exit code is 1 if a file would
-    change.
+    Comments stay, and the meaning too. With - the result goes to standard output. With --check
+    the exit code is 1 if a file would change.
 
     Example: lossdsl fmt --check losses/*.yaml
     """

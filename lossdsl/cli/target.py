@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossdsl.cli.terminal import report
-from lossdsl.diagnostics.diagnostic import Diagnostic, Label
+from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
 from lossdsl.diagnostics.errors import LossConfigError, LossError
-from lossdsl.source import Source, Span
+from lossdsl.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,16 +72,23 @@ def _loaded(file: str, backend: str, params: Mapping[str, Any] | None) -> Loss:
 
 def _choice(file: str, losses: nn.ModuleDict) -> Diagnostic:
     """What to say where a file holds several losses: their names, and where each one stands."""
-    places: dict[str, Span] = {name: loss._recipe.program.span for name, loss in losses.items()}
-    from lossdsl.config.files import split_name
+    from lossdsl.config.yaml_reader import Mapping as YamlMapping
+    from lossdsl.config.yaml_reader import read_yaml
 
-    path, _ = split_name(file)
-    help = f"name one: {' or '.join(f'`{path}#{name}`' for name in places)}"
-    labels = tuple(Label(span, f"`{name}`") for name, span in places.items())
-    source = labels[0].span.source
-    top = Span(source, 0, len(source.line(1)))
-    message = f"`{path}` holds {len(places)} losses, and this command takes one"
-    return Diagnostic("E508", message, top, labels, help)
+    first: Any = next(iter(losses.values()))
+    source = first._recipe.program.span.source
+    root = read_yaml(source, Diagnostics())
+    assert isinstance(root, YamlMapping)
+    section = next(entry for entry in root.entries if entry.key.text == "losses")
+    assert isinstance(section.value, YamlMapping)
+    keys = [entry.key for entry in section.value.entries]
+    return Diagnostic(
+        "E508",
+        f"`{file}` holds {len(keys)} losses, and this command takes one",
+        section.key.span,
+        tuple(Label(key.span, "") for key in keys),
+        f"name one: {' or '.join(f'`{file}#{key.text}`' for key in keys)}",
+    )
 
 
 def advised(file: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -27,7 +27,7 @@ _LOGIC = {"and": r" \wedge ", "or": r" \vee "}
 _AROUND = {
     "sqrt": r"\sqrt{{{0}}}",
     "abs": r"\left| {0} \right|",
-    "norm": r"\left\lVert {0} \right\rVert",
+    "norm": r"\left\| {0} \right\|",
     "floor": r"\left\lfloor {0} \right\rfloor",
     "lgamma": r"\log \Gamma\left( {0} \right)",
 }

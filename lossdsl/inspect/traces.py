@@ -12,8 +12,11 @@ from torch import fx
 
 from lossdsl.backend import torch_private
 from lossdsl.backend.arguments import tensors_in
+from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.errors import LossConfigError
 from lossdsl.inspect.graph_text import graph_text
 from lossdsl.inspect.specialise import Specialised
+from lossdsl.source import Source
 
 Backend = Callable[..., Any]
 
@@ -60,7 +63,16 @@ def kernel_text(loss: Specialised) -> str:
 
     It is compiled as a call of the loss is, with a first axis of any size, but for one thing:
     the kernels have the names of the terms that they calculate.
+
+    Raises:
+        LossConfigError: there is no C++ compiler, without which Inductor does not start.
     """
+    reason = torch_private.compiler_missing()
+    if reason is not None:
+        span = Source("kernel", "<stage>").span()
+        message = f"Inductor generates no kernels without a C++ compiler: {reason}"
+        help = "install one (Debian: `apt install g++`), or look at the stage `aten`"
+        raise LossConfigError([Diagnostic("E509", message, span, (), help)])
     parts: dict[str, str] = {}
     inductor = torch_private.inductor_backend(parts.__setitem__)
 

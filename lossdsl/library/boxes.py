@@ -28,8 +28,8 @@ DISTANCE_IOU = Reference(
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """`part / whole`, and 0 with gradient 0 where the whole vanishes."""
-    exists = whole > torch.finfo(whole.dtype).tiny
-    return torch.where(exists, part / torch.where(exists, whole, 1.0), 0.0)
+    vanishes = whole <= torch.finfo(whole.dtype).tiny
+    return torch.where(vanishes, 0.0, part / torch.where(vanishes, 1.0, whole))
 
 
 def extent(low: Tensor, high: Tensor) -> Tensor:
@@ -79,17 +79,17 @@ def shape_penalty(pred: Corners, target: Corners) -> Tensor:
     """Squared difference of the aspect angles, scaled to [0, 1]; 0 if a box is a single point."""
     ax1, ay1, ax2, ay2 = pred
     bx1, by1, bx2, by2 = target
-    angle, has_shape = aspect(extent(ax1, ax2), extent(ay1, ay2))
-    target_angle, target_has_shape = aspect(extent(bx1, bx2), extent(by1, by2))
-    difference = torch.where(has_shape & target_has_shape, target_angle - angle, 0.0)
+    angle, is_point = aspect(extent(ax1, ax2), extent(ay1, ay2))
+    target_angle, target_is_point = aspect(extent(bx1, bx2), extent(by1, by2))
+    difference = torch.where(is_point | target_is_point, 0.0, target_angle - angle)
     return (4.0 / math.pi**2) * difference * difference
 
 
 def aspect(width: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
-    """`atan(width / height)`, and whether it exists: at (0, 0) its gradient does not."""
-    exists = width * width + height * height > torch.finfo(width.dtype).tiny
-    angle = torch.atan2(torch.where(exists, width, 0.0), torch.where(exists, height, 1.0))
-    return angle, exists
+    """`atan(width / height)`, and where the box is a point: there the gradient does not exist."""
+    is_point = width * width + height * height <= torch.finfo(width.dtype).tiny
+    angle = torch.atan2(torch.where(is_point, 0.0, width), torch.where(is_point, 1.0, height))
+    return angle, is_point
 
 
 def corners(boxes: Tensor) -> Corners:

@@ -12,10 +12,10 @@ from lossdsl.library.registry import loss
 
 def guarded_root(power_sum: Tensor, p: float) -> Tensor:
     """`power_sum ** (1/p)` with gradient 0 at 0, where the root's own is infinite."""
-    positive = power_sum > torch.finfo(power_sum.dtype).tiny
-    base = torch.where(positive, power_sum, 1.0)
+    vanishes = power_sum <= torch.finfo(power_sum.dtype).tiny
+    base = torch.where(vanishes, 1.0, power_sum)
     root = base.sqrt() if p == 2 else base ** (1.0 / p)
-    return torch.where(positive, root, 0.0)
+    return torch.where(vanishes, 0.0, root)
 
 
 def norm(difference: Tensor, p: float) -> Tensor:

@@ -225,8 +225,8 @@ def halved(image: Tensor) -> Tensor:
 
 def positive_power(base: Tensor, exponent: Number) -> Tensor:
     """`max(base, 0) ** exponent`, with gradient 0 where the base is 0 up to rounding."""
-    positive = base > torch.finfo(base.dtype).eps
-    return torch.where(positive, torch.where(positive, base, 1.0) ** exponent, 0.0)
+    vanishes = base <= torch.finfo(base.dtype).eps
+    return torch.where(vanishes, 0.0, torch.where(vanishes, 1.0, base) ** exponent)
 
 
 @loss(
@@ -332,8 +332,8 @@ def slope(x: Tensor, axes: Sequence[int]) -> Tensor:
     """Length of the forward differences, where all of them exist; gradient 0 at length 0."""
     steps = [step(without_last(x, [o for o in axes if o != axis]), axis) for axis in axes]
     square = reduce(torch.add, [difference * difference for difference in steps])
-    sloped = square > 0
-    return torch.where(sloped, torch.where(sloped, square, 1.0).sqrt(), 0.0)
+    flat = square == 0
+    return torch.where(flat, 0.0, torch.where(flat, 1.0, square).sqrt())
 
 
 @loss(

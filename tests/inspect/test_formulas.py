@@ -71,7 +71,7 @@ CASES = [
     ("exp(a/b)", r"\exp\left(\frac{a}{b}\right)", "exp(a/b)"),
     ("log(1 + exp(x))", r"\log(1 + e^{x})", "log(1 + exp(x))"),
     ("sqrt(abs(x))", r"\sqrt{\left| x \right|}", "√(|x|)"),
-    ("norm(x - y)", r"\left\lVert x - y \right\rVert", "norm(x − y)"),
+    ("norm(x - y)", r"\left\| x - y \right\|", "norm(x − y)"),
     ("maximum(x, 0)", r"\max(x, 0)", "max(x, 0)"),
     ("sigmoid(p)", r"\sigma(p)", "σ(p)"),
     ("logits(x)", "x", "x"),

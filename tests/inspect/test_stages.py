@@ -11,6 +11,7 @@ import torch
 
 import lossdsl
 from lossdsl import Loss, LossConfigError, LossInputError
+from lossdsl.backend import torch_private
 
 Make = Callable[[str], Loss]
 
@@ -271,6 +272,12 @@ def test_kernels_are_cpp_and_named_after_the_terms() -> None:
     assert len(names) == 2
     assert all("near" in name for name in names)
     assert "for(int64_t" in text
+
+
+def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_private, "compiler_missing", lambda: "no g++")
+    with pytest.raises(LossConfigError, match=r"no g\+\+"):
+        compiled("mse(x, y)").inspect("kernel")
 
 
 @pytest.mark.slow

@@ -202,6 +202,15 @@ def test_identical_boxes_are_at_rest(loss: Loss) -> None:
     torch.testing.assert_close(y.grad, zero, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_broken_coordinate_is_not_hidden(loss: Loss) -> None:
+    for corner in range(4):
+        p, y = random_boxes(2, seed=22), random_boxes(2, seed=23)
+        p[1, corner] = torch.nan
+        assert loss(p, y).isnan().tolist() == [False, True]
+        assert loss(y, p).isnan().tolist() == [False, True]
+
+
 def test_an_empty_box_is_opened() -> None:
     p, y = pair(([0.5, 0.25, 0.5, 0.75], [0.0, 0.0, 2.0, 1.0]))
     p.requires_grad_()

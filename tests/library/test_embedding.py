@@ -218,6 +218,21 @@ def test_the_distance_of_a_vector_to_itself_has_gradient_zero() -> None:
     assert not a.grad.any()
 
 
+def test_a_broken_vector_is_not_hidden() -> None:
+    a, b = normal(2, 3, seed=32), normal(2, 3, seed=33)
+    a[1, 2] = torch.nan
+    broken = [False, True]
+    for similar in (0.0, 1.0):
+        assert contrastive(a, b, torch.full((2,), similar)).isnan().tolist() == broken
+    for p in (1, 1.5, 2, 3):
+        for squared in (False, True):
+            assert triplet(a, b, b, p=p, squared=squared).isnan().tolist() == broken
+            assert triplet(b, b, a, p=p, squared=squared).isnan().tolist() == broken
+    assert clip(a, b).isnan()
+    assert info_nce(a, b).isnan()
+    assert info_nce(b, b, a).isnan()
+
+
 def test_a_high_power_neither_overflows_nor_vanishes() -> None:
     for size in (1e-6, 1e6):
         a, zero = torch.full((1, 4), size), torch.zeros(1, 4)
