@@ -211,9 +211,10 @@ class CallCheck:
         """The term whose text holds the place at fault."""
         here = problem.span
         for term in self.checked.program.terms:
-            span = term.span
-            if span.source is here.source and span.start <= here.start and here.end <= span.end:
-                return term.name
+            for span in (term.span, term.raw.span):
+                inside = span.start <= here.start and here.end <= span.end
+                if span.source is here.source and inside:
+                    return term.name
         return None
 
     def _labels_hint(self) -> str | None:

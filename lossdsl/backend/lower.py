@@ -75,7 +75,7 @@ class _Lowering:
         """Which terms need a node."""
         owners: dict[int, tuple[str, ...]] = {}
         for term in terms:
-            for node in topological((term.raw,)):
+            for node in topological((term.weight, term.raw)):
                 known = owners.get(id(node), ())
                 # Two names are enough to tell that a node is shared.
                 if len(known) < 2:

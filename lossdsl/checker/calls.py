@@ -98,7 +98,7 @@ def _user_function(resolver: Resolver, function: tree.Function, node: tree.Call)
         body = resolver.expression(function.body)
     finally:
         resolver.local, resolver.calls = outer, resolver.calls[:-1]
-    return resolver.make(nodes.Label(body, name, "call", node.span))
+    return resolver.make(nodes.Label(body, name, "call", node.span, node.callee.span))
 
 
 def _bind(resolver: Resolver, function: tree.Function, node: tree.Call) -> dict[str, Node]:

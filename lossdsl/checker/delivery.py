@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from lossdsl.checker import nodes
-from lossdsl.checker.typed import Typed
-from lossdsl.checker.typing import Typing, unwrapped
+from lossdsl.checker.typed import Typed, unwrapped
+from lossdsl.checker.typing import Typing
 from lossdsl.functions import convert
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, fit, is_sub
 from lossdsl.types.shapes import SCALAR, Shape
@@ -119,12 +119,12 @@ class Delivery:
         if shape.rank is not None and source % shape.rank == destination:
             return value
         dim = shape.axis(source)
-        assert dim is not None
-        left = shape.without(source)
-        moved = Shape(
-            (*left.before[:destination], dim, *left.before[destination:]), left.rest, left.after
-        )
-        if len(left.before) < destination:
+        left = shape.without(source) if dim is not None else shape
+        moved = self.solver.any_shape()
+        if dim is not None:
+            dims = (*left.before[:destination], dim, *left.before[destination:])
+            moved = Shape(dims, left.rest, left.after)
+        if dim is not None and len(left.before) < destination:
             self.typing.refuse(
                 "E402",
                 f"`{self.node.name}` needs an axis before the classes of {type}",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def index(typing: Typing, node: nodes.Index) -> Typed:
+    """The typed indexing of a tensor."""
     base = typing.of(node.base)
     if not isinstance(base.type, Tensor):
         typing.refuse("E308", f"`{base.span.text}` is not a tensor", base.span)
@@ -68,12 +69,25 @@ def _indexed(typing: Typing, node: nodes.Index, tensor: Tensor) -> Tensor:
 
 
 def _check_position(typing: Typing, dim: Dim, item: int, node: nodes.Index) -> None:
-    number = dim.number
+    number = typing.solver.valued(dim).number
     if number is not None and not -number <= item < number:
         typing.refuse("E404", f"the axis has {number} entries: {item} is not one", node.span)
 
 
+def _check_bounds(typing: Typing, dim: Dim, item: slice, node: nodes.Index) -> None:
+    """`x[:k]` has k entries, so it asks for an axis of at least k: torch would give fewer."""
+    number = typing.solver.valued(dim).number
+    least = max((abs(part) for part in (item.start, item.stop) if part is not None), default=0)
+    if number is not None and number < least:
+        typing.refuse(
+            "E404",
+            f"the axis has {number} entries, and `{node.span.text}` asks for {least}",
+            node.span,
+        )
+
+
 def _sliced(typing: Typing, dim: Dim, item: slice, node: nodes.Index) -> Dim:
+    _check_bounds(typing, dim, item, node)
     number = dim.number
     if number is not None:
         return Dim.of(len(range(*item.indices(number))))

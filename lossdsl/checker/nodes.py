@@ -144,6 +144,7 @@ class Label:
     name: str
     source: LabelSource
     span: Span
+    name_span: Span
 
 
 Node: TypeAlias = (

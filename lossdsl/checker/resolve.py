@@ -111,7 +111,7 @@ class Resolver:
             # The name exists, so that one mistake gives one message.
             self.bindings[name.id] = nodes.Constant(None, name.span)
             return None
-        label = self.make(nodes.Label(node, name.id, source, name.span))
+        label = self.make(nodes.Label(node, name.id, source, name.span, name.span))
         self.bindings[name.id] = label
         return label
 
@@ -179,7 +179,7 @@ class Resolver:
                 return self._conditional(node)
             case tree.Named(value, name):
                 inner = self.expression(value)
-                return self.make(nodes.Label(inner, name.id, "as", name.span))
+                return self.make(nodes.Label(inner, name.id, "as", node.span, name.span))
             case tree.Call():
                 from lossdsl.checker.calls import call
 

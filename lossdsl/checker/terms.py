@@ -28,7 +28,7 @@ class _Part:
     factors: tuple[tuple[str, Node], ...]
     sign: int
     name: str | None
-    written: bool
+    written: Span | None
     whole: bool
     span: Span
 
@@ -36,7 +36,7 @@ class _Part:
 def split_terms(resolver: Resolver, result: Node) -> list[TermPlan]:
     """Split at top-level `+` and `-`, through bindings and products with numbers."""
     known: dict[int, bool] = {}
-    stack = [_Part(result, (), 1, None, False, False, result.span)]
+    stack = [_Part(result, (), 1, None, None, False, result.span)]
     found: list[_Part] = []
     while stack:
         part = stack.pop()
@@ -58,11 +58,10 @@ def _open(part: _Part, known: dict[int, bool]) -> list[_Part] | None:
     """The parts of a part, or None where it is one term."""
     node = part.node
     match node:
-        case nodes.Label(value, name, ("as" | "key") as source, span):
-            if part.written:
+        case nodes.Label(value, name, "as" | "key", span, named_at):
+            if part.written is not None:
                 return [_with(part, value, whole=True)]
-            place = span if source == "key" else part.span
-            return [_with(part, value, name=name, written=True, whole=True, span=place)]
+            return [_with(part, value, name=name, written=named_at, whole=True, span=span)]
         case nodes.Label(value, name, "binding"):
             return [_with(part, value, name=part.name if part.written else name)]
         case nodes.Label():
@@ -90,7 +89,7 @@ def _with(
     node: Node,
     *,
     name: str | None = None,
-    written: bool | None = None,
+    written: Span | None = None,
     whole: bool | None = None,
     sign: int | None = None,
     factor: tuple[str, Node] | None = None,
@@ -145,10 +144,10 @@ def _names(parts: list[_Part], resolver: Resolver) -> list[str]:
                 resolver.found.add(
                     "E210",
                     f"two terms are called `{part.name}`",
-                    part.span,
+                    part.written,
                     labels=[(taken[part.name], "the other one")],
                 )
-            taken[part.name] = part.span
+            taken[part.name] = part.written
     names = []
     numbers: dict[str, int] = {}
     for part in parts:

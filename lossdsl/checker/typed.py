@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lossdsl.functions.convert import AS_FLOAT, AS_FLOATING, AS_INDEX
 from lossdsl.functions.op import Op
 from lossdsl.source import Span
 from lossdsl.types.kinds import KINDS, SCORES
@@ -90,3 +91,10 @@ class TypedProgram:
     terms: tuple[TypedTerm, ...]
     inputs: tuple[Entry, ...]
     modules: tuple[str, ...]
+
+
+def unwrapped(value: Typed) -> Typed:
+    """The tensor as the caller gave it, before any cast to a float type."""
+    while value.op in (AS_FLOAT, AS_FLOATING, AS_INDEX):
+        value = value.operands[0]
+    return value

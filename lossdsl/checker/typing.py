@@ -9,18 +9,19 @@ from typing import Any, NoReturn
 import torch
 
 from lossdsl.checker import nodes
+from lossdsl.checker.casts import cast
 from lossdsl.checker.declarations import Declarations
 from lossdsl.checker.indexing import index
 from lossdsl.checker.infer import place_of
 from lossdsl.checker.nodes import Node, is_coefficient
-from lossdsl.checker.typed import Typed
+from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.diagnostics.diagnostic import Diagnostics
 from lossdsl.functions import convert
 from lossdsl.functions import record as functions
 from lossdsl.functions.op import Op
 from lossdsl.functions.record import CallSite, Refused
 from lossdsl.source import Span
-from lossdsl.types.dims import Dim, Symbol
+from lossdsl.types.dims import Dim
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, is_sub
 from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Solver
@@ -127,7 +128,7 @@ class Typing:
             case nodes.Index():
                 return index(self, node)
             case nodes.Cast():
-                return self._cast(node)
+                return cast(self, node)
             case nodes.Items(items):
                 typed = tuple(self.of(item) for item in items)
                 types = Listing(tuple(item.type for item in typed))
@@ -417,43 +418,6 @@ class Typing:
                 given.span,
             )
 
-    # --- casts ---
-
-    def _cast(self, node: nodes.Cast) -> Typed:
-        value = self.of(node.value)
-        if not isinstance(value.type, Tensor):
-            self.refuse("E308", f"`{value.span.text}` is not a tensor", value.span)
-        old = value.tensor
-        kind = node.type.kind
-        axis = None
-        if kind in CLASS_KINDS:
-            axis = self._cast_axis(node, old)
-        type = dataclasses.replace(node.type, shape=old.shape, axis=axis)
-        if KINDS[kind].integer and not KINDS[old.kind].integer:
-            return Typed(convert.AS_INDEX, (unwrapped(value),), {}, type, node.span)
-        if KINDS[old.kind].integer and not KINDS[kind].integer:
-            return Typed(convert.AS_FLOAT, (value,), {}, type, node.span)
-        return dataclasses.replace(value, type=type, span=node.span)
-
-    def _cast_axis(self, node: nodes.Cast, old: Tensor) -> int:
-        shape = self.solver.shape(old.shape)
-        wanted = node.explicit_axis
-        if wanted is not None:
-            dim = Dim.of(Symbol(wanted)) if isinstance(wanted, str) else Dim.of(wanted)
-            for index, size in enumerate(shape.before):
-                if size == dim:
-                    return index
-            for index, size in enumerate(shape.after):
-                if size == dim:
-                    return index - len(shape.after)
-            self.refuse("E306", f"`{wanted}` is not an axis of {shape}", node.span)
-        if old.axis is not None:
-            return old.axis
-        for index, size in enumerate(shape.before):
-            if size == Dim.of(Symbol("C")):
-                return index
-        return 0 if shape.rank == 1 else 1
-
 
 def is_plain_number(value: Any) -> bool:
     """Whether a literal is one number: no text, no truth value, no list."""
@@ -471,10 +435,3 @@ def _complement(a: Node, b: Node) -> bool:
         )
         return isinstance(one, nodes.Constant) and one.value == 1 and same
     return False
-
-
-def unwrapped(value: Typed) -> Typed:
-    """The tensor as the caller gave it, before any cast to a float type."""
-    while value.op in (convert.AS_FLOAT, convert.AS_FLOATING, convert.AS_INDEX):
-        value = value.operands[0]
-    return value

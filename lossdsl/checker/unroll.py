@@ -36,7 +36,7 @@ def comprehension(resolver: Resolver, node: tree.Call) -> Node:
         resolver.local = outer
     result = _reduce(resolver, node, values)
     name = _loss_name(inside.body) or node.callee.id
-    return resolver.make(nodes.Label(result, name, "comprehension", node.span))
+    return resolver.make(nodes.Label(result, name, "comprehension", node.span, node.callee.span))
 
 
 def _reduce(resolver: Resolver, node: tree.Call, values: list[Node]) -> Node:

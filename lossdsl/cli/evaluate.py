@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lossdsl.cli.batch import DATA, read_batch
-from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss, require_no_networks
+from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss
 from lossdsl.cli.terminal import headed, say, waiting
 
 if TYPE_CHECKING:
@@ -46,15 +46,13 @@ def evaluate(
 
     Example: lossdsl eval seg.yaml --data batch.pt --set w_tv=0.3 --step 500
     """
-    from lossdsl.cli.settings import read_settings, require_known
+    from lossdsl.cli.settings import read_settings
 
     params = read_settings(settings or ())
     loss = read_loss(file, expression, backend=backend.value, params=params)
-    require_known(loss, params)
-    require_no_networks(loss, "eval")
     _move(loss, step, epoch)
     batch = read_batch(data, loss.contract.names)
-    with waiting(f"{backend.value} …"):
+    with waiting(f"{backend.value} …", backend is not Backend.eager):
         value = loss(batch)
     typer.echo(f"{loss.name} = {value.item():.6g}\n")
     say(headed(str(loss.report())))

@@ -68,8 +68,13 @@ def _formatted(source: Source, found: Diagnostics) -> str | None:
     from lossdsl.config.format_file import format_file
     from lossdsl.syntax.formatter import format_program
 
-    program = source.name == "<stdin>" or source.name.lower().endswith(".loss")
-    return format_program(source, found) if program else format_file(source, found)
+    if source.name != "<stdin>" and not source.name.lower().endswith(".loss"):
+        return format_file(source, found)
+    text = format_program(source, found)
+    if text is not None and "\r\n" in source.text:
+        # The formatter writes `\n`; which line breaks a file has is its owner's affair.
+        text = text.replace("\n", "\r\n")
+    return text
 
 
 def _write(path: Path, text: str) -> None:

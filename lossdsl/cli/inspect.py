@@ -10,13 +10,7 @@ import typer
 
 from lossdsl.cli.batch import DATA, read_batch
 from lossdsl.cli.files import write_file
-from lossdsl.cli.target import (
-    ExpressionOption,
-    FileArgument,
-    read_loss,
-    require_no_networks,
-    unbound,
-)
+from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss
 from lossdsl.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -76,16 +70,6 @@ def inspect(
 
 
 def _text(loss: Loss, stage: Stage, data: Path | None) -> str:
-    from torch import nn
-
-    from lossdsl.backend.state_names import state_name
-
-    if stage in _RUNNING:
-        require_no_networks(loss, f"stage {stage.value}")
-    elif stage is Stage.fx:
-        # The code names the networks that it calls, and nothing runs them.
-        for name in unbound(loss):
-            loss.add_module(state_name(name), nn.Identity())
     batch = None if data is None else read_batch(data, loss.contract.names)
-    with waiting(f"{stage.value} …"):
+    with waiting(f"{stage.value} …", stage in _RUNNING):
         return loss.inspect(stage.value, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,8 +61,9 @@ def list_losses(
 
 
 def _mentions(record: LossRecord, word: str) -> bool:
-    texts = (record.name, *record.aliases, record.summary)
-    return any(word.lower() in text.lower() for text in texts)
+    """Whether a word is part of a name, or begins a word of the summary."""
+    named = any(word.lower() in name.lower() for name in (record.name, *record.aliases))
+    return named or bool(re.search(rf"\b{re.escape(word)}", record.summary, re.IGNORECASE))
 
 
 def _meant(word: str, records: Iterable[LossRecord]) -> str:

@@ -13,7 +13,6 @@ import typer
 from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
 from lossdsl.diagnostics.errors import LossConfigError, LossError
-from lossdsl.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +44,7 @@ def read_loss(
         LossError: it has errors, or the file holds several and none is named.
     """
     import lossdsl
+    from lossdsl.cli.settings import require_known
 
     if (file is None) == (expression is None):
         raise typer.BadParameter("name one FILE, or give a program with -e")
@@ -54,6 +54,8 @@ def read_loss(
     else:
         assert file is not None
         loss = _loaded(file, backend, params)
+    if params:
+        require_known(loss, params)
     report(loss.warnings, to="stderr")
     return loss
 
@@ -101,29 +103,3 @@ def advised(file: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
         dataclasses.replace(d, help=advice) if mistaken and d.code == "E506" else d
         for d in diagnostics
     ]
-
-
-def unbound(loss: Loss) -> tuple[str, ...]:
-    """The networks that a loss calls. A command has none to give."""
-    return loss._first.checked.program.modules
-
-
-def require_no_networks(loss: Loss, purpose: str) -> None:
-    """Stop where a loss cannot run because it calls a network.
-
-    Raises:
-        LossConfigError: naming each of them where it is declared.
-    """
-    declared = loss._first.checked.declared.inputs
-    problems = [
-        Diagnostic(
-            "E510",
-            f"{purpose} needs the network `{name}`, which a command line cannot give",
-            declared[name].span if name in declared else Source(name, "<call>").span(),
-            (),
-            f"in Python: `lossdsl.load(path, modules={{'{name}': …}})`",
-        )
-        for name in unbound(loss)
-    ]
-    if problems:
-        raise LossConfigError(problems)

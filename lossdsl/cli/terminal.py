@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
+import typer
+
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.render import render_all
 
@@ -82,7 +84,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with screen.capture() as capture:
         screen.print(grid, soft_wrap=False)
     for line in capture.get().splitlines():
-        print(line.rstrip())
+        typer.echo(line.rstrip())
 
 
 def _plain(cell: str) -> Text:
@@ -91,6 +93,7 @@ def _plain(cell: str) -> Text:
     return Text(cell)
 
 
-def waiting(what: str) -> AbstractContextManager[object]:
+def waiting(what: str, long: bool) -> AbstractContextManager[object]:
     """A spinner while something takes long, on a terminal's standard error only."""
-    return console("stderr").status(what) if _styled("stderr") else nullcontext()
+    shown = long and _styled("stderr")
+    return console("stderr").status(what) if shown else nullcontext()

@@ -10,46 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.library.guarded import floored, log_complement, log_prob, power
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
-from lossdsl.library.regression import floored
-
-LOWEST_LOG = -100.0
-SMALLEST_PROB = 1e-12
-"""The least value of a probability's logarithm, and where its slope stops growing: as in
-PyTorch's binary cross entropy."""
 
 OF_PROBABILITIES = (
     "On probabilities a logarithm is never below -100 and never steeper than 1e12, as in PyTorch.",
 )
 
 
-def log_prob(p: Tensor) -> Tensor:
-    """log(p) for p in [0, 1]. Below 1e-12 the slope stays 1e12, and at 0 the value is -100."""
-    tiny = p < SMALLEST_PROB
-    value = p.detach().clamp(min=0).log().clamp(min=LOWEST_LOG)
-    bounded = value + (p - p.detach()) / SMALLEST_PROB
-    return torch.where(tiny, bounded, torch.where(tiny, 1.0, p).log())
-
-
-def log_complement(p: Tensor) -> Tensor:
-    """log(1 - p) for p in [0, 1], bounded near 1 as `log_prob` is near 0."""
-    tiny = 1 - p < SMALLEST_PROB
-    value = (-p.detach().clamp(max=1)).log1p().clamp(min=LOWEST_LOG)
-    bounded = value - (p - p.detach()) / SMALLEST_PROB
-    return torch.where(tiny, bounded, (-torch.where(tiny, 0.0, p)).log1p())
-
-
 def finite(log_p: Tensor) -> Tensor:
     """Log-probabilities with the lowest number in place of minus infinity, as a class has whose
     score was masked out: a target of 0 times it is then 0."""
     return log_p.clamp(min=torch.finfo(log_p.dtype).min)
-
-
-def power(base: Tensor, exponent: Number) -> Tensor:
-    """base ** exponent for base >= 0; at 0 the gradient is 0 whatever the exponent."""
-    some = base > torch.finfo(base.dtype).tiny
-    return torch.where(some, torch.where(some, base, 1.0) ** exponent, 0.0**exponent)
 
 
 def at_label(scores: Tensor, y: Tensor) -> Tensor:

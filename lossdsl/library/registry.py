@@ -26,10 +26,11 @@ from lossdsl.library.record import (
 
 F = TypeVar("F", bound=Callable[..., torch.Tensor])
 
-FAMILIES = (
+MODULES = (
     "regression",
     "classification",
     "overlap",
+    "lovasz",
     "boxes",
     "image",
     "embedding",
@@ -178,5 +179,5 @@ def load_library() -> None:
     global _loaded
     if not _loaded:
         _loaded = True
-        for family in FAMILIES:
-            importlib.import_module(f"lossdsl.library.{family}")
+        for module in MODULES:
+            importlib.import_module(f"lossdsl.library.{module}")

@@ -13,29 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossdsl.library.guarded import floored, log_cosh_of
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss, overload
 
 SMALLEST_RATE = 1e-8
 """Where PyTorch guards the logarithm of a Poisson rate."""
-
-
-def log_cosh_of(x: Tensor) -> Tensor:
-    """log(cosh(x)), exact to the last digits near 0 and without overflow far from it.
-
-    The far form cancels near 0, in value and slope; the near form overflows far out.
-    """
-    size = x.abs()
-    near = size < 1
-    half = torch.sinh(torch.where(near, x, 0.0) / 2)
-    far = size + torch.log1p(torch.exp(-2 * size)) - math.log(2)
-    return torch.where(near, torch.log1p(2 * half * half), far)
-
-
-def floored(x: Tensor, low: Number) -> Tensor:
-    """`x`, raised to `low` where it lies below. The gradient is that of `x` as it stands there:
-    cut off, a value that has fallen below could never climb back."""
-    return x.clamp(min=low).detach() + (x - x.detach())
 
 
 @loss(

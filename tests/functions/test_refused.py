@@ -42,6 +42,8 @@ REFUSED: list[tuple[str, tuple[Operand, ...], dict[str, Any], str, str]] = [
     ("where", ("prob[B]", "real[B]", "real[B]"), {}, "E301", "condition is a mask"),
     ("mean", ("real[B]", "real[B]"), {}, "E301", "takes a mask"),
     ("one_hot", ("real[B]",), {"classes": 3}, "E301", "takes `labels`"),
+    ("one_hot", ("labels[B]",), {"classes": symbol("C")}, "E209", "how many classes `C` is"),
+    ("one_hot", ("labels[B]",), {"classes": 0}, "E206", "a whole number from 1"),
     ("gather", ("real[B, C]", "real[B]"), {}, "E301", "picks by `labels`"),
     # Broadcasting is explicit.
     ("+", ("real[B, 1]", "real[B]"), {}, "E403", "axes are not added"),
@@ -164,6 +166,17 @@ def test_a_class_axis_is_not_guessed(name: str, literals: dict[str, Any]) -> Non
         call(name, type, solver=solver, **literals)
     assert refused.value.code == "E306"
     assert refused.value.help == "declare them: `input x: class_prob[B, C, H, W]`"
+
+
+def test_a_class_axis_behind_the_one_picked_along_is_not_guessed() -> None:
+    """Whether it moves depends on the number of axes of the index."""
+    solver = Solver()
+    type = Tensor("class_logits", solver.any_shape(), axis=2)
+    with pytest.raises(Refused) as refused:
+        call("gather", type, "labels", solver=solver, over=1)
+    assert refused.value.code == "E306"
+    type = Tensor("class_logits", solver.any_shape(), axis=1)
+    assert call("gather", type, "labels", solver=solver, over=2).tensor.axis == 1
 
 
 def test_sizes_are_judged_by_value_at_the_call() -> None:
