@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 from skimage import color, data
 from skimage.restoration import denoise_tv_chambolle
@@ -19,7 +20,7 @@ LOSS = Path(__file__).with_name("loss.yaml")
 NOISE = 0.1
 
 
-def grey(photo) -> Tensor:
+def grey(photo: np.ndarray) -> Tensor:
     """A photograph as [1, H, W] in [0, 1]."""
     return torch.tensor(color.rgb2gray(photo) if photo.ndim == 3 else photo / 255).float()[None]
 
@@ -39,7 +40,7 @@ def psnr(p: Tensor, y: Tensor) -> float:
 
 
 class Denoiser(nn.Module):
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(1, width, 3, padding=1),
@@ -63,7 +64,7 @@ def main(steps: int = 300, seed: int = 0, backend: str = "inductor") -> dict[str
     x_test = y_test + NOISE * torch.randn(y_test.shape, generator=torch.Generator().manual_seed(0))
 
     loss = lossdsl.load(LOSS, backend=backend)
-    net = Denoiser()
+    net = Denoiser().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3)
 
     for step in range(1, steps + 1):

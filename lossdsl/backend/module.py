@@ -191,7 +191,7 @@ class LossModule(nn.Module):
         if torch.compiler.is_compiling():
             return self._inside_compiled(values)
         if torch_private.in_transform():
-            result: Tensor = self._graph(Variant())(*values)[0]
+            result: Tensor = self._graph(Variant()).forward(*values)[0]
             return result
         key = key_of(values)
         prepared = self._runs.get(key)
@@ -219,7 +219,7 @@ class LossModule(nn.Module):
     def _inside_compiled(self, values: tuple[Any, ...]) -> Tensor:
         """Part of a larger compiled region: the graph is traced into it."""
         stages = self._first
-        value, raws, weights = self._graph(Variant())(*values)
+        value, raws, weights = self._graph(Variant()).forward(*values)
         self._last = Ledger(stages.lowered, raws, weights)
         result: Tensor = value
         return result
@@ -248,7 +248,7 @@ class LossModule(nn.Module):
             values = _present(values, used)
         if self._recipe.backend != "eager":
             torch_private.mark_batch_dynamic(tensors_in(values))
-            with torch_private.batch_of_one_is_ordinary():
+            with torch_private.batch_of_one_is_ordinary(), torch_private.without_grad_warning():
                 result = self._finish(prepared, values)
         else:
             result = self._finish(prepared, values)

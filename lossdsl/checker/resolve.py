@@ -91,7 +91,26 @@ class Resolver:
                     node = self._bind(name, value, "key")
                     if node is not None and monitored:
                         monitors[name.id] = node
-        return self.attempt(program.result), monitors
+        result = self.attempt(program.result)
+        if result is not None:
+            self._monitor_omitted(program, result, monitors)
+        return result, monitors
+
+    def _monitor_omitted(
+        self, program: tree.Program, result: Node, monitors: dict[str, Node]
+    ) -> None:
+        """A term of a file that its `loss` leaves out is logged all the same."""
+        stack, reached = [result], set()
+        while stack:
+            node = stack.pop()
+            if id(node) not in reached:
+                reached.add(id(node))
+                stack.extend(nodes.operands(node))
+        for statement in program.statements:
+            if isinstance(statement, tree.Term) and not statement.monitored:
+                node = self.bindings.get(statement.name.id, result)
+                if id(node) not in reached and isinstance(node, nodes.Label):
+                    monitors[statement.name.id] = node
 
     def _bind(self, name: tree.Name, value: tree.Expression, source: nodes.LabelSource) -> Any:
         self.later.discard(name.id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lossdsl.cli.batch import DATA, read_batch
-from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss
+from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss, require_no_networks
 from lossdsl.cli.terminal import headed, say, waiting
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def evaluate(
 
     params = read_settings(settings or ())
     loss = read_loss(file, expression, backend=backend.value, params=params)
+    require_no_networks(loss, "eval")
     _move(loss, step, epoch)
     batch = read_batch(data, loss.contract.names)
     with waiting(f"{backend.value} …", backend is not Backend.eager):

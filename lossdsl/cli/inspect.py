@@ -10,7 +10,7 @@ import typer
 
 from lossdsl.cli.batch import DATA, read_batch
 from lossdsl.cli.files import write_file
-from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss
+from lossdsl.cli.target import ExpressionOption, FileArgument, read_loss, require_no_networks
 from lossdsl.cli.terminal import waiting
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def inspect(
 
 
 def _text(loss: Loss, stage: Stage, data: Path | None) -> str:
+    if stage in _RUNNING:
+        require_no_networks(loss, f"stage {stage.value}")
     batch = None if data is None else read_batch(data, loss.contract.names)
     with waiting(f"{stage.value} …", stage in _RUNNING):
         return loss.inspect(stage.value, batch)

@@ -13,11 +13,13 @@ import typer
 from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
 from lossdsl.diagnostics.errors import LossConfigError, LossError
+from lossdsl.source import Source
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lossdsl.inspect.loss import Loss
+    from lossdsl.syntax import tree
 
 STDIN = "-"
 
@@ -40,19 +42,19 @@ def read_loss(
 ) -> Loss:
     """The one loss that a command is about. Its warnings go to standard error.
 
+    Networks that it declares and calls have stand-ins: it can be looked at, but does not run.
+
     Raises:
         LossError: it has errors, or the file holds several and none is named.
     """
-    import lossdsl
     from lossdsl.cli.settings import require_known
 
     if (file is None) == (expression is None):
         raise typer.BadParameter("name one FILE, or give a program with -e")
-    if expression is not None or file == STDIN:
+    if file is None or file == STDIN:
         text = sys.stdin.read() if expression is None else expression
-        loss = lossdsl.compile(text, backend=backend, params=params)
+        loss = _compiled(text, backend, params)
     else:
-        assert file is not None
         loss = _loaded(file, backend, params)
     if params:
         require_known(loss, params)
@@ -60,16 +62,61 @@ def read_loss(
     return loss
 
 
+def _compiled(text: str, backend: str, params: Mapping[str, Any] | None) -> Loss:
+    import lossdsl
+    from lossdsl.syntax.parser import parse_program
+
+    program = parse_program(Source(text), Diagnostics())
+    modules = _stand_ins([program] if program is not None else [])
+    return lossdsl.compile(text, backend=backend, params=params, modules=modules)
+
+
 def _loaded(file: str, backend: str, params: Mapping[str, Any] | None) -> Loss:
     import lossdsl
+    from lossdsl.config.files import read_loss_file
 
+    read = read_loss_file(file, Diagnostics())
+    modules = _stand_ins(read.programs.values() if read is not None else ())
     try:
-        loss = lossdsl.load(file, backend=backend, params=params)
+        loss = lossdsl.load(file, backend=backend, params=params, modules=modules)
     except LossError as error:
         raise type(error)(advised(file, error.diagnostics)) from None
     if isinstance(loss, lossdsl.Loss):
         return loss
     raise LossConfigError([_choice(file, loss)])
+
+
+def _stand_ins(programs: Iterable[tree.Program]) -> dict[str, nn.Module]:
+    """A network that does nothing for each that is called. What else is wrong is told later."""
+    from torch import nn
+
+    from lossdsl.checker.program import check_program
+
+    checked = (check_program(program, Diagnostics()) for program in programs)
+    return {
+        name: nn.Identity() for one in checked if one is not None for name in one.program.modules
+    }
+
+
+def require_no_networks(loss: Loss, purpose: str) -> None:
+    """Stop where a loss has to run, and cannot because it calls a network.
+
+    Raises:
+        LossConfigError: naming each of them where it is declared.
+    """
+    checked = loss._first.checked
+    problems = [
+        Diagnostic(
+            "E510",
+            f"{purpose} runs the network `{name}`, which a command line cannot give",
+            checked.declared.inputs[name].span,
+            (),
+            f"in Python: `lossdsl.load(path, modules={{'{name}': net}})`",
+        )
+        for name in checked.program.modules
+    ]
+    if problems:
+        raise LossConfigError(problems)
 
 
 def _choice(file: str, losses: nn.ModuleDict) -> Diagnostic:

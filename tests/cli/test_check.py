@@ -87,14 +87,19 @@ def test_a_problem_that_two_files_share_is_told_once(
 # --- formats ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", ["json", "github", "sarif"])
-def test_formats(run: Callable[..., Any], golden: Callable[[str, str], None], format: str) -> None:
+@pytest.mark.parametrize(
+    ("format", "file"),
+    [("json", "check.json"), ("github", "check.github.txt"), ("sarif", "check.sarif.json")],
+)
+def test_formats(
+    run: Callable[..., Any], golden: Callable[[str, str], None], format: str, file: str
+) -> None:
     result = run(*ALL, "--format", format)
     assert result.exit_code == 1
     assert result.stderr == "3 errors, 1 warning\n"
     # The version of the tool is no part of the format.
     shown = result.stdout.replace(f'"{lossdsl.__version__}"', '"VERSION"')
-    golden(f"cli/check.{format}.{'txt' if format == 'github' else 'json'}", shown)
+    golden(f"cli/{file}", shown)
 
 
 def test_no_problems_in_every_format(run: Callable[..., Any]) -> None:
@@ -159,7 +164,7 @@ def test_annotations_are_read_back(run: Callable[..., Any], tmp_path: Path) -> N
         "there is no loss or function called `dise`\nhelp: did you mean `dice`?",
     )
     assert found[2][2].splitlines()[1:] == [
-        "bad.yaml:8:21: this is already `prob`",
+        "bad.yaml:8:24: this is already `prob`",
         "help: drop one `sigmoid`",
     ]
 

@@ -137,4 +137,6 @@ def _compare(actual: str, expected: str) -> None:
 
 
 def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.strip("\n").split("\n")]
+    """The lines without the white space at their ends, and without empty ones around them."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    return "\n".join(lines).strip("\n").split("\n")
