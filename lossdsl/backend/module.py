@@ -248,7 +248,7 @@ class LossModule(nn.Module):
             values = _present(values, used)
         if self._recipe.backend != "eager":
             torch_private.mark_batch_dynamic(tensors_in(values))
-            with torch_private.batch_of_one_is_ordinary(), torch_private.without_grad_warning():
+            with torch_private.batch_of_one_is_ordinary():
                 result = self._finish(prepared, values)
         else:
             result = self._finish(prepared, values)

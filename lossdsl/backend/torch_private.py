@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -35,15 +34,6 @@ def batch_of_one_is_ordinary() -> Iterator[None]:
     from torch.fx.experimental import _config
 
     with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-        yield
-
-
-@contextlib.contextmanager
-def without_grad_warning() -> Iterator[None]:
-    """While it compiles, Dynamo looks at `.grad` of whatever comes in; torch warns of that for a
-    network's output, as if the user had done it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The .grad attribute of a Tensor", UserWarning)
         yield
 
 

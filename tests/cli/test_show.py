@@ -169,4 +169,4 @@ def test_a_loss_that_calls_a_network_can_be_looked_at(
         result = run(*command, "net.yaml")
         assert result.exit_code == 1
         assert result.stderr.startswith("error[E510]: ")
-        assert "net.yaml:1:31" in result.stderr
+        assert "net.yaml:1:34" in result.stderr
