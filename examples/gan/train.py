@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import lossdsl
 
@@ -21,8 +22,10 @@ NOISE = 16
 def generator() -> nn.Module:
     return nn.Sequential(
         nn.Linear(NOISE, 128),
+        nn.BatchNorm1d(128),
         nn.ReLU(),
         nn.Linear(128, 128),
+        nn.BatchNorm1d(128),
         nn.ReLU(),
         nn.Linear(128, 64),
         nn.Tanh(),
@@ -56,8 +59,10 @@ def main(steps: int = 1500, seed: int = 0, backend: str = "inductor") -> dict[st
 
     G, D = generator(), discriminator()
     losses = lossdsl.load(LOSS, modules={"D": D}, backend=backend)
-    g_optimiser = torch.optim.Adam(G.parameters(), lr=5e-4, betas=(0.5, 0.99))
-    d_optimiser = torch.optim.Adam(D.parameters(), lr=5e-4, betas=(0.5, 0.99))
+    # Weights averaged over many steps make better images than those of any one step.
+    average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(0.99), use_buffers=True)
+    g_optimiser = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.99))
+    d_optimiser = torch.optim.Adam(D.parameters(), lr=1e-3, betas=(0.5, 0.99))
 
     for step in range(1, steps + 1):
         batch = real[torch.randint(len(real), (64,))]
@@ -74,12 +79,14 @@ def main(steps: int = 1500, seed: int = 0, backend: str = "inductor") -> dict[st
         g_value = losses["generator"](fake=fake)
         g_value.backward()
         g_optimiser.step()
+        average.update_parameters(G)
 
         if step % 100 == 0:
             print(f"step {step:4}  discriminator {d_value:.4f}  generator {g_value:.4f}")
 
+    average.eval()
     with torch.no_grad():
-        made = G(torch.randn(len(held_out), NOISE))
+        made = average(torch.randn(len(held_out), NOISE))
     # The baseline draws each pixel from that pixel's values in training, each on its own.
     rows = torch.randint(len(real), (len(held_out), 64))
     pixels = real.flatten(1)[rows, torch.arange(64)]

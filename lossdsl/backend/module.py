@@ -247,8 +247,8 @@ class LossModule(nn.Module):
         if used is not None:
             values = _present(values, used)
         if self._recipe.backend != "eager":
-            torch_private.mark_batch_dynamic(tensors_in(values))
-            with torch_private.batch_of_one_is_ordinary():
+            marked = torch_private.batch_varies(tensors_in(values))
+            with marked, torch_private.batch_of_one_is_ordinary():
                 result = self._finish(prepared, values)
         else:
             result = self._finish(prepared, values)

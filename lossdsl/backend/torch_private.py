@@ -9,22 +9,36 @@ from typing import Any
 
 import torch
 
+_MARKS = ("_dynamo_weak_dynamic_indices", "_has_dynamo_dim_marking")
+
 RECOMPILE_LIMIT = 64
 """Training, validation, autocast and a last smaller batch each take an entry of Dynamo's cache;
 its default of 8 is soon reached, and the rest then runs eagerly without a word."""
 
 
-def mark_batch_dynamic(tensors: Sequence[torch.Tensor]) -> None:
+@contextlib.contextmanager
+def batch_varies(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
     """Tell Dynamo that the first axis varies, before it compiles for one size of it.
 
     Without the mark the first size is baked in and the second compiles again. `maybe_` because a
-    loss may need an exact size there, which is not an error.
+    loss may need an exact size there, which is not an error. The marks go again: they are on the
+    caller's tensors, and another compiled function would compile anew because of them.
     """
     from torch._dynamo import maybe_mark_dynamic
 
+    fresh = []
     for tensor in tensors:
         if tensor.dim() > 0 and tensor.shape[0] > 0:
+            if not hasattr(tensor, _MARKS[0]):
+                fresh.append(tensor)
             maybe_mark_dynamic(tensor, 0)
+    try:
+        yield
+    finally:
+        for tensor in fresh:
+            for mark in _MARKS:
+                if hasattr(tensor, mark):
+                    delattr(tensor, mark)
 
 
 @contextlib.contextmanager

@@ -73,24 +73,19 @@ def headed(text: str) -> Text:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their header. A terminal's width folds the last column, a pipe nothing."""
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=_HEADING)
-    for name in header[:-1]:
-        grid.add_column(name, no_wrap=True)
-    grid.add_column(header[-1], overflow="fold")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for name in header:
+        last = name == header[-1]
+        grid.add_column(Text(name, _HEADING), no_wrap=not last, overflow="fold")
     for row in rows:
-        grid.add_row(*map(_plain, row))
+        grid.add_row(*map(Text, row))
     screen = console(width=None if sys.stdout.isatty() else _ANY_WIDTH)
     with screen.capture() as capture:
         screen.print(grid, soft_wrap=False)
     for line in capture.get().splitlines():
         typer.echo(line.rstrip())
-
-
-def _plain(cell: str) -> Text:
-    from rich.text import Text
-
-    return Text(cell)
 
 
 def waiting(what: str, long: bool) -> AbstractContextManager[object]:

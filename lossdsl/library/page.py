@@ -28,7 +28,9 @@ _CLASS_WEIGHT = {
 
 def page(record: LossRecord) -> str:
     """All that is known of a loss: how it is called, what it computes, what to watch for."""
-    prose = _sections(record.docs)
+    # A record made by hand may have a summary that is not in the docstring.
+    said = record.docs.startswith(record.summary)
+    prose = _sections(record.docs if said else f"{record.summary}\n\n{record.docs}")
     sections = [
         ("", _paragraphs(prose[""])),
         ("Call", _wrapped(_call(record))),
