@@ -171,7 +171,7 @@ class LossModule(nn.Module):
             backend = self._recipe.backend
             if backend != "eager" and not (backend == "inductor" and _runs_eagerly()):
                 graph.compile(
-                    backend=backend,
+                    backend=torch_private.sizes_told_apart(backend),
                     fullgraph=True,
                     recompile_limit=torch_private.RECOMPILE_LIMIT,
                     isolate_recompiles=True,
@@ -209,7 +209,7 @@ class LossModule(nn.Module):
                     value, raws, weights = prepared.call(*values)
             else:
                 value, raws, weights = prepared.call(*values)
-        except (RuntimeError, IndexError) as error:
+        except (RuntimeError, IndexError, ValueError) as error:
             self._explain(values, prepared, error)
             raise
         self._last = Ledger(prepared.stages.lowered, raws, weights)
@@ -264,6 +264,10 @@ class LossModule(nn.Module):
             CallCheck(prepared.stages.checked, present, given, prepared.stages.readers).run()
         except LossInputError as found:
             raise found from error
+        if isinstance(error, ValueError):
+            # A primitive refused what a bound network gave it.
+            problem = Diagnostic("E603", str(error), self._whole)
+            raise LossInputError([problem]) from error
 
     # --- what the last call computed ---
 

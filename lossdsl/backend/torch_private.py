@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import fx
 
 _MARKS = ("_dynamo_weak_dynamic_indices", "_has_dynamo_dim_marking")
 
@@ -45,10 +46,34 @@ def batch_varies(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
 def batch_of_one_is_ordinary() -> Iterator[None]:
     """Compile without treating sizes 0 and 1 as special, so that a last batch of one does not
     compile a graph of its own."""
+    with _oblivious(True):
+        yield
+
+
+def sizes_told_apart(backend: str | Callable[..., Any]) -> Callable[..., Any]:
+    """A backend for graphs made under `batch_of_one_is_ordinary`.
+
+    The flag is for Dynamo alone. AOTAutograd under it takes the strides of what it saves for the
+    backward from the first call's numbers, and the backward fails at other sizes.
+    """
+    from torch._dynamo import lookup_backend
+
+    compiler = lookup_backend(backend)
+
+    def compile_graph(graph: fx.GraphModule, inputs: list[torch.Tensor], **options: Any) -> Any:
+        with _oblivious(False):
+            return compiler(graph, inputs, **options)
+
+    return compile_graph
+
+
+def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
     from torch.fx.experimental import _config
 
-    with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-        yield
+    patch: contextlib.AbstractContextManager[None] = _config.patch(  # type: ignore[attr-defined]
+        backed_size_oblivious=on
+    )
+    return patch
 
 
 def in_transform() -> bool:

@@ -12,7 +12,7 @@ from lossdsl.functions import convert
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, fit, is_sub
 from lossdsl.types.shapes import SCALAR, Shape
 from lossdsl.types.signature import Instance, Signature, Slot
-from lossdsl.types.values import Tensor
+from lossdsl.types.values import Listing, Tensor
 
 
 def is_number(argument: Typed) -> bool:
@@ -241,12 +241,44 @@ class Delivery:
     def _unify(self, instance: Instance, arguments: list[Typed | None]) -> None:
         for index, argument in enumerate(arguments):
             slot = instance.slots[index]
-            if argument is None or not isinstance(slot, Tensor) or is_number(argument):
+            if argument is None or is_number(argument):
+                continue
+            if not isinstance(slot, Tensor):
+                self._same_features(arguments)
                 continue
             if isinstance(argument.type, Tensor):
                 self._same(
                     slot.shape, argument.tensor.shape, argument, self.node.record.inputs[index]
                 )
+
+    def _same_features(self, arguments: list[Typed | None]) -> None:
+        """Lists of feature maps: as many in each, alike map by map, and one weight a map."""
+        known = [
+            (argument, argument.type.items)
+            for argument in arguments
+            if argument is not None
+            and isinstance(argument.type, Listing)
+            and argument.type.items is not None
+        ]
+        for argument, items in known[1:]:
+            first = known[0][1]
+            if len(items) != len(first):
+                self.typing.refuse(
+                    "E406",
+                    f"`{self.node.name}` compares {len(first)} feature maps with {len(items)}",
+                    argument.span,
+                    labels=[(known[0][0].span, f"{len(first)} maps")],
+                )
+            for ours, theirs in zip(first, items, strict=True):
+                if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
+                    self._same(ours.shape, theirs.shape, argument, "the feature maps")
+        weights = self.node.parameters.get("weights")
+        if known and isinstance(weights, tuple) and len(weights) != len(known[0][1]):
+            self.typing.refuse(
+                "E406",
+                f"{len(weights)} weights for {len(known[0][1])} feature maps",
+                self.node.places["weights"],
+            )
 
     def _same(self, wanted: Shape, shape: Shape, argument: Typed, name: str) -> None:
         mismatch = self.solver.unify_shapes(wanted, shape)

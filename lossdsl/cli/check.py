@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from lossdsl.cli.target import STDIN, advised
-from lossdsl.cli.terminal import report, say
+from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.render_github import render_github
 from lossdsl.diagnostics.render_json import render_json
@@ -55,7 +55,7 @@ def check(
         written = _RENDERERS[format](found)
         if written:
             typer.echo(written)
-    say(_summary(found), to="stderr")
+    typer.echo(_summary(found), err=True)
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ import typer
 
 from lossdsl.cli.files import write_file
 from lossdsl.cli.target import STDIN, advised
-from lossdsl.cli.terminal import report, say
+from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.diagnostic import Diagnostics
 from lossdsl.source import Source
 
@@ -52,7 +52,7 @@ def _format(file: str, check: bool) -> bool:
         typer.echo(text, nl=False)
     elif text != source.text:
         _write(Path(file), text)
-        say(f"{file}: formatted", to="stderr")
+        typer.echo(f"{file}: formatted", err=True)
     return True
 
 

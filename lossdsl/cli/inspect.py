@@ -63,10 +63,11 @@ def inspect(
         raise typer.BadParameter(f"stage {stage.value} does not depend on --data")
     loss = read_loss(file, expression)
     text = loss.draw(format.value) if format is not Form.text else _text(loss, stage, data)
+    text = text.rstrip("\n") + "\n"
     if output is None:
-        typer.echo(text)
+        typer.echo(text, nl=False)
     else:
-        write_file(output, text.rstrip("\n") + "\n")
+        write_file(output, text)
 
 
 def _text(loss: Loss, stage: Stage, data: Path | None) -> str:

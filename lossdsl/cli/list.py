@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossdsl.cli.terminal import say, table
+from lossdsl.cli.terminal import table
 
 if TYPE_CHECKING:
     from lossdsl.library.record import LossRecord
@@ -56,7 +56,7 @@ def list_losses(
     elif found:
         table(("name", "family", "summary"), ((r.name, r.family, r.summary) for r in found))
     if not found:
-        say(f"no loss mentions `{word}`{_meant(word or '', records)}", to="stderr")
+        typer.echo(f"no loss mentions `{word}`{_meant(word or '', records)}", err=True)
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from lossdsl.checker.suggest import closest
 from lossdsl.cli.files import write_file
-from lossdsl.cli.terminal import say, table
+from lossdsl.cli.terminal import table
 
 
 def new(
@@ -42,7 +42,7 @@ def new(
     if output.exists() and not force:
         raise typer.BadParameter(f"`{output}` exists already: --force overwrites it")
     write_file(output, text)
-    say(f"{output}: written; `lossdsl check {output}` checks it", to="stderr")
+    typer.echo(f"{output}: written; `lossdsl check {output}` checks it", err=True)
 
 
 def read_templates() -> Mapping[str, str]:

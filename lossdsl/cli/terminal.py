@@ -76,9 +76,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-    for name in header:
-        last = name == header[-1]
-        grid.add_column(Text(name, _HEADING), no_wrap=not last, overflow="fold")
+    for place, name in enumerate(header, start=1):
+        folds = place == len(header)
+        grid.add_column(Text.assemble((name, _HEADING)), no_wrap=not folds, overflow="fold")
     for row in rows:
         grid.add_row(*map(Text, row))
     screen = console(width=None if sys.stdout.isatty() else _ANY_WIDTH)

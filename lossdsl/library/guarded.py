@@ -35,8 +35,8 @@ def log_cosh_of(x: Tensor) -> Tensor:
 
 def power(base: Tensor, exponent: Number) -> Tensor:
     """base ** exponent for base >= 0; at 0 the gradient is 0 whatever the exponent."""
-    some = base > torch.finfo(base.dtype).tiny
-    return torch.where(some, torch.where(some, base, 1.0) ** exponent, 0.0**exponent)
+    none = base <= torch.finfo(base.dtype).tiny
+    return torch.where(none, 0.0**exponent, torch.where(none, 1.0, base) ** exponent)
 
 
 def log_prob(p: Tensor) -> Tensor:

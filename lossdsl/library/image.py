@@ -338,7 +338,7 @@ def slope(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 @loss(
     "tv",
-    signature="image|real[B, C, *S] -> loss[B]",
+    signature="image|real[B, C, H, *S] -> loss[B]",
     family="image",
     aliases=("total_variation",),
     latex=r"\sum_a \frac{1}{N_a} \sum_i \left|x_{i + e_a} - x_i\right|",
@@ -371,8 +371,6 @@ def tv(x: Tensor, *, isotropic: bool = False, mask: Tensor | None = None) -> Ten
     Example:
         `0.1*tv(img)` smooths; `tv(flow, mask=valid)` ignores what is not valid.
     """
-    if x.dim() < 3:
-        raise ValueError(f"tv needs [B, C, ...] with a spatial axis, got {x.dim()} axes")
     dims = tuple(range(1, x.dim()))
     axes = [axis for axis in dims[1:] if x.shape[axis] > 1]
     if not axes:

@@ -178,6 +178,6 @@ def load_library() -> None:
     """Import the families. Done on first use, so that importing lossdsl stays cheap."""
     global _loaded
     if not _loaded:
-        _loaded = True
         for module in MODULES:
             importlib.import_module(f"lossdsl.library.{module}")
+        _loaded = True

@@ -74,11 +74,11 @@ def test_declared_labels_turn_dice_to_classes() -> None:
     [
         ("mse(a, b)", {"a": "real[*S]", "b": "real[*S]"}),
         ("ce(p, y)", {"p": "class_logits[B, C, *S]", "y": "labels[B, *S]"}),
-        ("bce(p, y) + tv(p)", {"p": "logits[B, C, *S]", "y": "prob[B, C, *S]"}),
+        ("bce(p, y) + tv(p)", {"p": "logits[B, C, H, *S]", "y": "prob[B, C, H, *S]"}),
         ("ssim(a, b)", {"a": "image[B, C, H, W]", "b": "image[B, C, H, W]"}),
         (
             "bce(p, y) + tv(img)",
-            {"p": "logits[*S2]", "y": "prob[*S2]", "img": "image[B, C, *S]"},
+            {"p": "logits[*S2]", "y": "prob[*S2]", "img": "image[B, C, H, *S]"},
         ),
         ("mse(a[:, 0], b)", {"a": "real[*S]", "b": "real[*S2]"}),
         ("giou(a, b)", {"a": "boxes[*S, 4]", "b": "boxes[*S, 4]"}),

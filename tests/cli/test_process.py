@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from lossdsl.cli.app import COMMANDS
+
 MAIN = "import sys; sys.argv[0] = 'lossdsl'; from lossdsl.cli import main; main()"
 ROOT = Path(__file__).parents[2]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -132,9 +134,7 @@ main()
     assert (done.returncode, done.stderr) == (0, b"[]\n")
 
 
-@pytest.mark.parametrize(
-    "command", ["check", "show", "inspect", "eval", "list", "doc", "fmt", "new"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(run: Callable[..., Any], command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

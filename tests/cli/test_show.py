@@ -14,9 +14,13 @@ import lossdsl
 TEXT_STAGES = ["ast", "typed", "ir", "fx", "torch", "aten"]
 
 
+def good() -> Any:
+    """The loss of the file that `run` has put into the folder."""
+    return lossdsl.load("good.yaml", backend="eager")
+
+
 def test_show_has_contract_terms_formula_and_graph(run: Callable[..., Any]) -> None:
-    loss = lossdsl_load("good.yaml", run)
-    result = run("show", "good.yaml")
+    loss, result = good(), run("show", "good.yaml")
     assert (result.exit_code, result.stderr) == (0, "")
     contract, terms, formula, graph = result.stdout.rstrip("\n").split("\n\n")
     assert contract == str(loss.contract)
@@ -28,11 +32,6 @@ def test_show_has_contract_terms_formula_and_graph(run: Callable[..., Any]) -> N
     ]
     assert formula == loss.formula()
     assert graph == loss.draw("text")
-
-
-def lossdsl_load(file: str, _: object) -> Any:
-    """The loss of a file in the folder that `run` has made."""
-    return lossdsl.load(file, backend="eager")
 
 
 def test_texts_of_terms_in_a_program(run: Callable[..., Any]) -> None:
@@ -114,7 +113,7 @@ def test_a_file_or_a_program(run: Callable[..., Any], command: tuple[str, ...]) 
 def test_stages(run: Callable[..., Any], stage: Any) -> None:
     result = run("inspect", "good.yaml", "--stage", stage)
     assert result.exit_code == 0
-    assert result.stdout == f"{lossdsl_load('good.yaml', run).inspect(stage)}\n"
+    assert result.stdout == f"{good().inspect(stage)}\n"
 
 
 @pytest.mark.slow
@@ -131,7 +130,7 @@ def test_the_default_is_the_graph(run: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("form", ["mermaid", "dot"])
 def test_drawings(run: Callable[..., Any], form: Any) -> None:
     result = run("inspect", "good.yaml", "--format", form)
-    assert result.stdout == f"{lossdsl_load('good.yaml', run).draw(form)}\n"
+    assert result.stdout.rstrip("\n") == good().draw(form).rstrip("\n")
     refused = run("inspect", "good.yaml", "--format", form, "--stage", "fx")
     assert refused.exit_code == 2
 

@@ -107,7 +107,7 @@ def _console(block: Block, page: str, namespace: dict[str, Any]) -> None:
     shown = list(sessions(block.text))
     silent = not any(expected for _, expected in shown)
     for command, expected in shown:
-        words = shlex.split(command, comments=True)
+        words = shlex.split(re.sub(r"\s+# .*", "", command))
         if words[0] != "lossdsl":
             continue
         result = CliRunner().invoke(app, words[1:], prog_name="lossdsl")
@@ -140,3 +140,13 @@ def _lines(text: str) -> list[str]:
     """The lines without the white space at their ends, and without empty ones around them."""
     lines = [line.rstrip() for line in text.split("\n")]
     return "\n".join(lines).strip("\n").split("\n")
+
+
+def tables(page: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """The tables of a page: their column heads and their rows."""
+    for match in re.finditer(r"(?:^\|.*\|\n)+", page, re.MULTILINE):
+        heads, _, *body = (
+            [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            for line in match[0].splitlines()
+        )
+        yield heads, body

@@ -45,7 +45,7 @@ def test_a_page_shows_what_happens(
     monkeypatch.setenv("NO_COLOR", "1")
     text = page.read_text(encoding="utf-8")
     assert lost(text) == []
-    namespace: dict[str, Any] = {"__name__": page.stem}
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(text):
         run(block, page.name, namespace)
 
