@@ -18,9 +18,10 @@ from pathlib import Path
 
 import lossdsl
 from lossdsl.diagnostics.codes import CODES
-from lossdsl.functions.record import FunctionRecord, functions
+from lossdsl.functions.record import MODULES, FunctionRecord, functions
 from lossdsl.library.page import written
 from lossdsl.library.record import LossRecord, Parameter
+from lossdsl.library.registry import FAMILIES
 from lossdsl.types.kinds import KINDS, Kind
 
 DOCS = Path(__file__).parent
@@ -58,7 +59,7 @@ records that this page is made of.
 
 def losses_page() -> str:
     """The catalogue: one table, then a section for each loss."""
-    library = [record for record in lossdsl.losses().values() if record.family != "user"]
+    library = [r for family in FAMILIES for r in lossdsl.losses().values() if r.family == family]
     parts = [_OPENING, table(("loss", "family", "what it costs"), map(_overview, library))]
     family = ""
     for record in library:
@@ -145,10 +146,13 @@ def _numbers(kind: Kind) -> str:
 
 
 def functions_table() -> str:
-    named = [record for record in functions().values() if record.name.isidentifier()]
-    words = {"and", "or", "not", "neg"}
-    rows = ((f"`{_signature(r)}`", _sentence(r.docs)) for r in named if r.name not in words)
-    return table(("function", "value"), rows)
+    """A table a family. Operators have a section of their own."""
+    families: dict[str, list[tuple[str, str]]] = {name: [] for name in MODULES}
+    for record in functions().values():
+        if record.name.isidentifier() and record.name not in ("and", "or", "not", "neg"):
+            row = (f"`{_signature(record)}`", _sentence(record.docs))
+            families[record.family].append(row)
+    return "\n\n".join(table((family, "value"), rows) for family, rows in families.items())
 
 
 def _signature(record: FunctionRecord) -> str:

@@ -77,3 +77,59 @@ class Net(nn.Module):
         x1 = self.up1(torch.cat([x1, grow(x2)], 1))
         out, *aux = (head(x) for head, x in zip(self.heads, (x1, x2, x4), strict=True))
         return out, aux
+
+
+def mean_iou(p: Tensor, y: Tensor) -> float:
+    """Intersection over union of each class, without the unknown pixels; then the mean."""
+    p, y = p[y != UNKNOWN], y[y != UNKNOWN]
+    both = [((p == c) & (y == c)).sum() / ((p == c) | (y == c)).sum() for c in range(3)]
+    return float(sum(both) / 3)
+
+
+def commonest_by_grey(x: Tensor, y: Tensor, x_test: Tensor) -> Tensor:
+    """The baseline: the class that is commonest, in training, among pixels as bright."""
+    grey, grey_test = (63 * x[:, 0]).long(), (63 * x_test[:, 0]).long()
+    counts = torch.stack([torch.bincount(grey[y == c], minlength=64) for c in range(3)])
+    return counts.argmax(0)[grey_test]
+
+
+def main(steps: int = 150, seed: int = 0, backend: str = "inductor") -> dict[str, float]:
+    torch.manual_seed(seed)
+    x, y = load()
+    # The lower third is held out.
+    x, x_test, y, y_test = x[:, :, :176], x[:, :, 176:], y[:, :176], y[:, 176:]
+
+    loss = lossdsl.load(LOSS, backend=backend)
+    net = Net().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+
+    for step in range(1, steps + 1):
+        batch, classes = crops(x, y)
+        out, aux = net(batch)
+        optimiser.zero_grad()
+        value = loss(out=out, aux=aux, y=classes)
+        value.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 25 == 0:
+            terms = "  ".join(f"{name} {term:.4f}" for name, term in loss.terms.items())
+            print(f"step {step:4}  loss {value:.4f} = {terms}")
+
+    net.eval()
+    with torch.no_grad():
+        out, aux = net(x_test)
+        value = loss(out=out, aux=aux, y=y_test)
+    print(f"\nheld out, the lower third of the photograph:\n{loss.report()}")
+    score = mean_iou(out.argmax(1), y_test)
+    baseline = mean_iou(commonest_by_grey(x, y, x_test), y_test)
+    print(f"mean IoU {score:.3f}; commonest class by grey level: {baseline:.3f}")
+    return {"loss": float(value), "iou": score, "baseline": baseline}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--backend", default="inductor")
+    arguments = parser.parse_args()
+    main(steps=arguments.steps, backend=arguments.backend)

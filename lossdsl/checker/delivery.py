@@ -9,6 +9,7 @@ from lossdsl.checker import nodes
 from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.checker.typing import Typing
 from lossdsl.functions import convert
+from lossdsl.types.dims import Dim
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, fit, is_sub
 from lossdsl.types.shapes import SCALAR, Shape
 from lossdsl.types.signature import Instance, Signature, Slot
@@ -30,12 +31,13 @@ class Delivery:
         self.solver = typing.solver
         self.node = node
         self.given = given
+        self.arguments: list[Typed | None] = []
         self.kept: Typed | None = None
         self.labels: Typed | None = None
 
     def run(self, signature: Signature, instance: Instance) -> list[Typed | None]:
         """The arguments, ready for the function."""
-        arguments = self._deliver(signature, instance)
+        self.arguments = arguments = self._deliver(signature, instance)
         self._unify(instance, arguments)
         self._note_classes()
         return self._fill_numbers(signature, arguments)
@@ -75,6 +77,9 @@ class Delivery:
         if slot.delivered == "boxes":
             value = self._boxes(value)
         if slot.delivered in CLASS_KINDS and wanted.axis is not None:
+            if value.tensor.axis is None:
+                placed = dataclasses.replace(value.tensor, axis=wanted.axis)
+                value = dataclasses.replace(value, type=placed)
             value = self._class_axis(value, wanted.axis)
         return value
 
@@ -185,25 +190,24 @@ class Delivery:
         hot = Shape((*shape.before[:axis], size, *shape.before[axis:]), shape.rest, shape.after)
         return insert(convert.ONE_HOT, (known, partner), Tensor("one_hot", hot, axis), axis=axis)
 
+    def class_count(self) -> Dim | None:
+        """How many classes the call has, read off whatever argument has a class axis."""
+        for argument in self.arguments:
+            if argument is not None and isinstance(argument.type, Tensor):
+                axis = argument.type.axis
+                size = None if axis is None else self.solver.shape(argument.type.shape).axis(axis)
+                if size is not None:
+                    return size
+        return None
+
     def _note_classes(self) -> None:
         """Remember which class count an input of labels goes with: the call checks its values."""
         labels = next((g for g in self.given if g is not None and self._is_labels(g)), None)
-        if labels is None:
-            return
-        source = unwrapped(labels)
-        classes = [
-            given.tensor.shape.axis(given.tensor.axis)
-            for given in self.given
-            if given is not None
-            and isinstance(given.type, Tensor)
-            and given.tensor.axis is not None
-        ]
-        if classes and source.op == "input" and classes[0] is None:
-            shape = self.solver.shape(self.given[0].tensor.shape) if self.given[0] else SCALAR
-            classes = [shape.axis(1)]
-        if source.op == "input" and classes and classes[0] is not None:
+        count = self.class_count()
+        source = None if labels is None else unwrapped(labels)
+        if labels is not None and source is not None and source.op == "input" and count is not None:
             ignore = self.node.keywords.get("ignore_index", labels.tensor.ignore)
-            self.typing.label_sizes.append((source.literals["name"], classes[0], ignore))
+            self.typing.label_sizes.append((source.literals["name"], count, ignore))
 
     def _fill_numbers(
         self, signature: Signature, arguments: list[Typed | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossdsl.checker import nodes
 from lossdsl.checker.typed import Typed
@@ -29,43 +29,96 @@ def index(typing: Typing, node: nodes.Index) -> Typed:
 def _indexed(typing: Typing, node: nodes.Index, tensor: Tensor) -> Tensor:
     """Shape, kind and class axis after indexing."""
     shape = tensor.shape
-    used = sum(1 for item in node.items if item is not None and item is not ...)
-    if shape.rank is None and (... in node.items or used > len(shape.before)):
-        axis = 1 if tensor.kind in CLASS_KINDS else None
-        return dataclasses.replace(tensor, shape=typing.solver.any_shape(), axis=axis)
-    if shape.rank is not None and used > shape.rank:
+    cut = node.items.index(...) if ... in node.items else len(node.items)
+    head, tail = node.items[:cut], node.items[cut + 1 :]
+    used = [sum(1 for item in part if item is not None) for part in (head, tail)]
+    if shape.rank is not None and sum(used) > shape.rank:
         typing.refuse(
-            "E404", f"`{node.base.span.text}` has {shape.rank} axes, not {used}", node.span
+            "E404", f"`{node.base.span.text}` has {shape.rank} axes, not {sum(used)}", node.span
         )
-    items = list(node.items)
-    if ... in items:
-        at = items.index(...)
-        items[at : at + 1] = [slice(None)] * ((shape.rank or 0) - used)
-    dims: list[Dim] = []
-    axis, class_axis, kind = 0, None, tensor.kind
-    for item in items:
-        if item is None:
-            dims.append(ONE)
-            continue
-        here = tensor.axis == axis
-        dim = shape.before[axis]
-        axis += 1
-        if isinstance(item, slice):
-            class_axis = len(dims) if here else class_axis
-            dims.append(_sliced(typing, dim, item, node))
-        else:
-            _check_position(typing, dim, item, node)
+    if shape.rank is None and (used[0] > len(shape.before) or used[1] > len(shape.after)):
+        return dataclasses.replace(tensor, shape=typing.solver.any_shape(), axis=None)
+    if shape.rank is None:
+        before, after = shape.before, shape.after
+    else:
+        before = shape.before[: shape.rank - used[1]]
+        after = shape.before[shape.rank - used[1] :]
+    front = _Part(typing, node, tensor.kind, _from_front(tensor, len(before), shape.rank))
+    back = _Part(typing, node, front.kind, _from_back(tensor, len(after), shape.rank))
+    new_before = (*front.run(head, before), *before[used[0] :])
+    kept = after[: len(after) - used[1]]
+    back.kind = front.kind
+    new_after = (*kept, *back.run(tail, after[len(kept) :], skip=len(kept)))
+    kind = back.kind
+    axis = None
+    if kind in CLASS_KINDS:
+        axis = front.axis
+        if axis is None and back.axis is not None:
+            axis = back.axis - len(new_after)
+    if shape.rest is None:
+        whole = (*new_before, *new_after)
+        axis = axis + len(whole) if axis is not None and axis < 0 else axis
+        return dataclasses.replace(tensor, kind=kind, shape=Shape(whole), axis=axis)
+    rest = Shape(new_before, shape.rest, new_after)
+    return dataclasses.replace(tensor, kind=kind, shape=rest, axis=axis)
+
+
+def _from_front(tensor: Tensor, size: int, rank: int | None) -> int | None:
+    """The class axis among the first `size` axes."""
+    axis = tensor.axis
+    if axis is not None and axis < 0 and rank is not None:
+        axis += rank
+    return axis if axis is not None and 0 <= axis < size else None
+
+
+def _from_back(tensor: Tensor, size: int, rank: int | None) -> int | None:
+    """The class axis among the last `size` axes, counted from the first of them."""
+    axis = tensor.axis
+    if axis is not None and axis >= 0 and rank is not None:
+        axis -= rank
+    return axis + size if axis is not None and -size <= axis < 0 else None
+
+
+class _Part:
+    """Indexing of the axes on one side of the `...`. `axis` is where the class axis is, before
+    and after."""
+
+    def __init__(self, typing: Typing, node: nodes.Index, kind: str, axis: int | None) -> None:
+        self.typing = typing
+        self.node = node
+        self.kind = kind
+        self.axis = axis
+
+    def run(self, items: tuple[Any, ...], axes: tuple[Dim, ...], skip: int = 0) -> list[Dim]:
+        dims: list[Dim] = []
+        found: int | None = None
+        position = 0
+        for item in items:
+            if item is None:
+                dims.append(ONE)
+                continue
+            dim = axes[position]
+            here = self.axis == position + skip
+            position += 1
+            if isinstance(item, slice):
+                found = len(dims) + skip if here else found
+                dims.append(_sliced(self.typing, dim, item, self.node))
+                continue
+            _check_position(self.typing, dim, item, self.node)
             if here:
-                kind = {"class_logits": "logits", "one_hot": "mask"}.get(kind, "prob")
-                kind = "log_prob" if tensor.kind == "class_log_prob" else kind
-    if tensor.axis is not None and tensor.axis >= axis:
-        class_axis = tensor.axis - axis + len(dims)
-    elif tensor.axis is not None and tensor.axis < 0:
-        class_axis = tensor.axis
-    rest = Shape((*dims, *shape.before[axis:]), shape.rest, shape.after)
-    return dataclasses.replace(
-        tensor, kind=kind, shape=rest, axis=class_axis if kind in CLASS_KINDS else None
-    )
+                self.kind = _of_one_class(self.kind)
+        if self.axis is not None and self.axis >= position + skip:
+            found = self.axis - position + len(dims)
+        elif self.axis is not None and self.axis < skip:
+            found = self.axis
+        self.axis = found
+        return dims
+
+
+def _of_one_class(kind: str) -> str:
+    """The kind of a single class's values."""
+    kinds = {"class_logits": "logits", "one_hot": "mask", "class_log_prob": "log_prob"}
+    return kinds.get(kind, "prob")
 
 
 def _check_position(typing: Typing, dim: Dim, item: int, node: nodes.Index) -> None:

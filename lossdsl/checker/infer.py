@@ -15,6 +15,7 @@ from typing import Any
 
 from lossdsl.checker import nodes
 from lossdsl.checker.nodes import Node
+from lossdsl.checker.parts import container
 from lossdsl.checker.resolve import Resolver
 from lossdsl.checker.unroll import path
 from lossdsl.functions.record import CallSite, Refused
@@ -135,7 +136,7 @@ class Inference:
         return None
 
     def _place(self, node: Node) -> Meaning:
-        known = self.resolver.container(node)
+        known = container(self.resolver, node)
         if known is not None:
             return known.kind if isinstance(known, Tensor) else None
         if isinstance(node, nodes.InputRef) and node.name in self.resolver.declared.inputs:
@@ -198,9 +199,7 @@ class Inference:
         if meaning == "number":
             return NUMBER
         kind = meaning if isinstance(meaning, str) else "real"
-        return Tensor(
-            kind, (solver or Solver()).any_shape(), 1 if kind.startswith("class_") else None
-        )
+        return Tensor(kind, (solver or Solver()).any_shape())
 
     def _function_use(self, node: nodes.Apply, operand: Node, accepted: tuple[str, ...]) -> None:
         meaning = self.meanings[id(operand)]

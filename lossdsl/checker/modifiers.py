@@ -12,6 +12,7 @@ from lossdsl.checker.typed import Typed
 from lossdsl.functions import convert, reduce
 from lossdsl.functions.op import Op
 from lossdsl.library.record import Overload
+from lossdsl.types.dims import Symbol
 from lossdsl.types.kinds import KINDS, is_sub
 from lossdsl.types.shapes import SCALAR, Shape
 from lossdsl.types.values import Tensor
@@ -25,7 +26,7 @@ class Modifiers:
         self.solver = delivery.solver
         self.node: nodes.LossCall = delivery.node
         self.record = delivery.node.record
-        self.given = delivery.given
+        self.class_count = delivery.class_count()
         self.kept = delivery.kept
         self.labels = delivery.labels
 
@@ -113,19 +114,15 @@ class Modifiers:
             return None
         typed = self._keyword_value("class_weight", node)
         shape = typed.tensor.shape
-        classes = next(
-            (
-                g.tensor.shape.axis(g.tensor.axis)
-                for g in self.given
-                if g is not None and isinstance(g.type, Tensor) and g.tensor.axis is not None
-            ),
-            None,
-        )
-        expected = Shape.of(classes if classes is not None else self.solver.unknown("C"))
-        if self.solver.unify_shapes(expected, shape) is not None:
+        count = self.class_count or self.solver.unknown("C")
+        length = shape.dims[0].number if shape.rank == 1 else None
+        # A written list has a length of its own: against a symbol only the call can judge it.
+        classes = self.solver.valued(count)
+        judged = length is None or not isinstance(count.atom, Symbol) or classes.number is not None
+        if judged and self.solver.unify_shapes(Shape.of(classes), shape) is not None:
             self.typing.refuse(
                 "E401",
-                f"`class_weight` has one number a class: {self.solver.shape(expected)}, "
+                f"`class_weight` has one number a class: {Shape.of(self.solver.dim(classes))}, "
                 f"and this is {self.solver.shape(shape)}",
                 self.node.places["class_weight"],
             )

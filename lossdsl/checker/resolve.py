@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from lossdsl.checker import fold, nodes
+from lossdsl.checker import fold, nodes, parts
 from lossdsl.checker.declarations import Declarations
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.suggest import closest
@@ -16,7 +16,7 @@ from lossdsl.source import Span
 from lossdsl.syntax import limits, tree
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.shapes import Shape
-from lossdsl.types.values import Listing, Record, Tensor, Type
+from lossdsl.types.values import Tensor
 
 CLOCKS = ("step", "epoch")
 _RECURSION = 170
@@ -204,9 +204,9 @@ class Resolver:
 
                 return call(self, node)
             case tree.Index():
-                return self._index(node)
+                return parts.index(self, node)
             case tree.Field(base, name):
-                return self.item(self.expression(base), name.id, node.span)
+                return parts.item(self, self.expression(base), name.id, node.span)
             case tree.Comprehension():
                 self.refuse(
                     "E204",
@@ -347,112 +347,6 @@ class Resolver:
             values = tuple(x.value for x in resolved if isinstance(x, nodes.Constant))
             return self.make(nodes.Constant(values, span))
         return self.make(nodes.Items(resolved, span))
-
-    # --- containers and indexing ---
-
-    def item(self, base: Node, key: str | int, span: Span) -> Node:
-        """A part of a container."""
-        if isinstance(base, nodes.Items) and isinstance(key, int):
-            if not -len(base.items) <= key < len(base.items):
-                self.refuse("E406", f"the list has {len(base.items)} items", span)
-            return base.items[key]
-        container = self.container(base)
-        if isinstance(container, Record) and isinstance(key, str):
-            if container.field(key) is None:
-                names = [name for name, _ in container.fields]
-                self.refuse(
-                    "E211",
-                    f"`{base.span.text}` has no field `{key}`",
-                    span,
-                    help=closest(key, names) or f"its fields are {', '.join(names)}",
-                )
-        elif isinstance(container, Listing) and isinstance(key, int):
-            length = container.length
-            if length is not None and not -length <= key < length:
-                self.refuse("E406", f"`{base.span.text}` has {length} items", span)
-        elif isinstance(key, str) and (
-            container is not None or not isinstance(base, nodes.InputRef | nodes.Item)
-        ):
-            self.refuse(
-                "E211",
-                f"`{base.span.text}` has no fields: it is not a record",
-                span,
-                help="a function is called with the value: `mean(x)`",
-            )
-        return self.make(nodes.Item(base, key, span))
-
-    def container(self, node: Node) -> Type | None:
-        """The declared type of an input or a part of one; None where nothing is declared."""
-        match node:
-            case nodes.InputRef(name):
-                declared = self.declared.inputs.get(name)
-                return declared.type if declared else None
-            case nodes.Item(base, key):
-                outer = self.container(base)
-                if isinstance(outer, Record) and isinstance(key, str):
-                    return outer.field(key)
-                if isinstance(outer, Listing) and isinstance(key, int):
-                    return outer.item or (outer.items[key] if outer.items else None)
-            case nodes.Label(value):
-                return self.container(value)
-        return None
-
-    def _index(self, node: tree.Index) -> Node:
-        base = self.expression(node.base)
-        if isinstance(base, nodes.Constant):
-            return self._pick(base, node)
-        if len(node.items) == 1:
-            single = node.items[0]
-            if isinstance(single, tree.Text):
-                return self.item(base, single.value, node.span)
-            listed = isinstance(base, nodes.Items) or isinstance(self.container(base), Listing)
-            if isinstance(single, tree.Number | tree.Unary) and listed:
-                return self.item(base, self._integer(single), node.span)
-        items = tuple(self._index_item(item) for item in node.items)
-        if sum(item is ... for item in items) > 1:
-            self.refuse("E404", "an index has at most one `...`", node.span)
-        return self.make(nodes.Index(base, items, node.span))
-
-    def _pick(self, base: nodes.Constant, node: tree.Index) -> Node:
-        """One number of a literal list."""
-        single = node.items[0] if len(node.items) == 1 else None
-        if not isinstance(base.value, tuple) or not isinstance(single, tree.Number | tree.Unary):
-            self.refuse(
-                "E308",
-                f"`{base.span.text}` cannot be indexed like this",
-                node.span,
-                help="a list of numbers takes one whole number: `[0.1, 0.9][0]`",
-            )
-        position = self._integer(single)
-        if not -len(base.value) <= position < len(base.value):
-            self.refuse("E406", f"the list has {len(base.value)} items", node.span)
-        return self.make(nodes.Constant(base.value[position], node.span))
-
-    def _index_item(self, item: tree.IndexItem) -> Any:
-        match item:
-            case tree.Ellipsis():
-                return ...
-            case tree.Nothing():
-                return None
-            case tree.Slice(start, stop, step):
-                parts = (start, stop, step)
-                bounds = [None if part is None else self._integer(part) for part in parts]
-                if bounds[2] is not None and bounds[2] < 1:
-                    self.refuse("E404", "the step of a slice is 1 or more", item.span)
-                return slice(*bounds)
-            case _:
-                return self._integer(item)
-
-    def _integer(self, node: tree.Expression) -> int:
-        value = self.expression(node)
-        if isinstance(value, nodes.Constant) and isinstance(value.value, int):
-            return int(value.value)
-        self.refuse(
-            "E209",
-            "an index is a whole number that is known before the call",
-            node.span,
-            help="select by a mask with `where=`, by labels with `gather`",
-        )
 
 
 def is_number(value: Any) -> bool:

@@ -22,7 +22,7 @@ from lossdsl.functions.op import Op
 from lossdsl.functions.record import CallSite, Refused
 from lossdsl.source import Span
 from lossdsl.types.dims import Dim
-from lossdsl.types.kinds import CLASS_KINDS, KINDS, is_sub
+from lossdsl.types.kinds import KINDS, is_sub
 from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import NUMBER, Listing, Module, Record, Tensor, Type
@@ -188,8 +188,8 @@ class Typing:
         key = key or place
         if key not in self.places:
             kind = self.kinds.get(place, "real")
-            axis = 1 if kind in CLASS_KINDS else None
-            self.places[key] = Tensor(kind, self.solver.any_shape(), axis)
+            # The class axis is where the loss that asked for the kind writes it.
+            self.places[key] = Tensor(kind, self.solver.any_shape())
         return self.places[key]
 
     def _part(self, node: nodes.Item, base: Typed) -> Type:

@@ -6,6 +6,7 @@ from collections import deque
 
 from lossdsl.checker import nodes
 from lossdsl.checker.nodes import Node
+from lossdsl.checker.parts import container
 from lossdsl.checker.resolve import Resolver
 from lossdsl.library import registry
 from lossdsl.syntax import tree
@@ -104,8 +105,8 @@ def _length(resolver: Resolver, node: Node) -> int | None:
             return len(value) if isinstance(value, tuple) else None
         case nodes.Label(value):
             return _length(resolver, value)
-    container = resolver.container(node)
-    return container.length if isinstance(container, Listing) else None
+    holder = container(resolver, node)
+    return holder.length if isinstance(holder, Listing) else None
 
 
 def _items(resolver: Resolver, node: Node, length: int | None) -> list[Node]:
@@ -120,7 +121,7 @@ def _items(resolver: Resolver, node: Node, length: int | None) -> list[Node]:
         case nodes.ParamRef() if length is not None:
             return [resolver.make(nodes.Index(node, (i,), span)) for i in range(length)]
         case nodes.InputRef() | nodes.Item():
-            declared = resolver.container(node)
+            declared = container(resolver, node)
             if declared is None or isinstance(declared, Listing):
                 place = path(node)
                 if length is None:

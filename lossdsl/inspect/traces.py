@@ -80,9 +80,9 @@ def kernel_text(loss: Specialised) -> str:
         _carry(loss.graph, graph)
         return inductor(graph, inputs)
 
-    torch_private.mark_batch_dynamic(tensors_in(loss.values))
-    with torch_private.batch_of_one_is_ordinary():
-        _run(loss, backend, dynamic=None)
+    marked = torch_private.batch_varies(tensors_in(loss.values))
+    with marked, torch_private.batch_of_one_is_ordinary():
+        _run(loss, torch_private.sizes_told_apart(backend), dynamic=None)
     return _sections((part, _without_count(code)) for part, code in parts.items())
 
 

@@ -148,3 +148,13 @@ def test_softmax_over_one_class_is_refused() -> None:
     text = "input p: class_logits[B, 1, H, W]\ninput y: labels[B, H, W]\nce(p, y)"
     report = lossdsl.check(text.replace("class_logits[B, 1", "class_logits(1)[B, 1"))
     assert [d.code for d in report.errors] == ["E304"]
+
+
+def test_a_list_of_class_weights_meets_a_symbol_at_the_call() -> None:
+    declared = {"p": "class_logits[B, C, H, W]", "y": "labels[B, H, W]"}
+    loss = lossdsl.compile("ce(p, y, class_weight=[1, 2, 3])", inputs=declared, backend="eager")
+    p, y = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(loss(p, y), F.cross_entropy(p, y, weight=weight))
+    with pytest.raises(lossdsl.LossInputError, match="one number a class"):
+        loss(torch.randn(2, 5, 4, 4), y)

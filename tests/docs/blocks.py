@@ -1,6 +1,6 @@
 """The fenced blocks of a page, and what each kind of block promises.
 
-    python     runs, top to bottom in one namespace a page
+    python     runs, top to bottom in one namespace a page; the tests in it too
     lossdsl    a program without problems
     yaml       a loss file without problems; `# name.yaml` as its first line makes it a file that
                the blocks below can open
@@ -78,11 +78,21 @@ def _python(block: Block, page: str, namespace: dict[str, Any]) -> None:
     with contextlib.redirect_stdout(printed):
         try:
             exec(code, namespace)
+            for name in re.findall(r"^def (test_\w+)", block.text, re.MULTILINE):
+                _test(namespace[name])
         except lossdsl.LossError as error:
             if block.output is None:
                 raise
             print(error)
     _compare(printed.getvalue(), block.output or "")
+
+
+def _test(function: Any) -> None:
+    """Run a test of one parameter, with each of its values."""
+    (mark,) = function.pytestmark
+    name, values = mark.args
+    for value in values:
+        function(**{name: value})
 
 
 def _program(block: Block, page: str, namespace: dict[str, Any]) -> None:
