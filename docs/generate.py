@@ -21,7 +21,7 @@ from lossdsl.diagnostics.codes import CODES
 from lossdsl.functions.record import MODULES, FunctionRecord, functions
 from lossdsl.library.page import written
 from lossdsl.library.record import LossRecord, Parameter
-from lossdsl.library.registry import FAMILIES
+from lossdsl.library.registry import MODULES as LIBRARY
 from lossdsl.types.kinds import KINDS, Kind
 
 DOCS = Path(__file__).parent
@@ -59,7 +59,7 @@ records that this page is made of.
 
 def losses_page() -> str:
     """The catalogue: one table, then a section for each loss."""
-    library = [r for family in FAMILIES for r in lossdsl.losses().values() if r.family == family]
+    library = sorted((r for r in lossdsl.losses().values() if r.family != "user"), key=_place)
     parts = [_OPENING, table(("loss", "family", "what it costs"), map(_overview, library))]
     family = ""
     for record in library:
@@ -68,6 +68,10 @@ def losses_page() -> str:
             parts.append(f"## {family.capitalize()}")
         parts.append(_section(record))
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _place(record: LossRecord) -> int:
+    return LIBRARY.index(record.function.__module__.rpartition(".")[2])
 
 
 def _overview(record: LossRecord) -> tuple[str, str, str]:
