@@ -285,7 +285,7 @@ def check(
         if result is not None:
             checked[key] = result
     if len(checked) == len(programs):
-        report_unused([(c.declared, c.used) for c in checked.values()], found)
+        report_unused([(c.declared, c.used, c.bindings) for c in checked.values()], found)
     contracts = {key: Contract(c.program.inputs) for key, c in checked.items()}
     return CheckReport(tuple(found.sorted()), contracts)
 

@@ -1,6 +1,6 @@
 """Classify handwritten digits (scikit-learn's, 8×8 pixels) with a small MLP.
 
-    python examples/classification/train.py --steps 300
+python examples/classification/train.py --steps 300
 """
 
 from __future__ import annotations

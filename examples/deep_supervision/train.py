@@ -1,6 +1,6 @@
 """Tell stains apart in a grey photograph, with losses inside the network too.
 
-    python examples/deep_supervision/train.py --steps 200
+python examples/deep_supervision/train.py --steps 200
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Forecast the CO2 in the air half a year ahead, as quantiles (statsmodels' weekly series).
 
-    python examples/forecasting/train.py --steps 500
+python examples/forecasting/train.py --steps 500
 """
 
 from __future__ import annotations

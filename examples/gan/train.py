@@ -1,6 +1,6 @@
 """Generate handwritten digits (as scikit-learn's, 8×8 pixels) with a small GAN.
 
-    python examples/gan/train.py --steps 1500
+python examples/gan/train.py --steps 1500
 """
 
 from __future__ import annotations

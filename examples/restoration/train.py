@@ -1,6 +1,6 @@
 """Take the noise out of photographs (scikit-image's) with a small residual network.
 
-    python examples/restoration/train.py --steps 300
+python examples/restoration/train.py --steps 600
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Denoiser(nn.Module):
         return x - self.layers(x)
 
 
-def main(steps: int = 300, seed: int = 0, backend: str = "inductor") -> dict[str, float]:
+def main(steps: int = 600, seed: int = 0, backend: str = "inductor") -> dict[str, float]:
     torch.manual_seed(seed)
     photos = [grey(p) for p in (data.camera(), data.chelsea(), data.coffee(), data.rocket())]
     # The face of another photograph is held out, always under the same noise.
@@ -73,7 +73,7 @@ def main(steps: int = 300, seed: int = 0, backend: str = "inductor") -> dict[str
         value = loss(p=net(y + NOISE * torch.randn_like(y)), y=y)
         value.backward()
         optimiser.step()
-        if step % 50 == 0:
+        if step % 100 == 0:
             terms = "  ".join(f"{name} {term:.4f}" for name, term in loss.terms.items())
             print(f"step {step:4}  loss {value:.4f} = {terms}")
         loss.step()  # moves the warm-up of the ssim term
@@ -90,7 +90,7 @@ def main(steps: int = 300, seed: int = 0, backend: str = "inductor") -> dict[str
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--backend", default="inductor")
     arguments = parser.parse_args()
     main(steps=arguments.steps, backend=arguments.backend)

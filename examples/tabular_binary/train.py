@@ -1,6 +1,6 @@
 """Tell malignant from benign tumours by 30 measurements (scikit-learn's breast cancer data).
 
-    python examples/tabular_binary/train.py --steps 200
+python examples/tabular_binary/train.py --steps 200
 """
 
 from __future__ import annotations

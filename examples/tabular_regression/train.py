@@ -1,6 +1,6 @@
 """Predict the progression of diabetes, and how sure that is (scikit-learn's diabetes data).
 
-    python examples/tabular_regression/train.py --steps 200
+python examples/tabular_regression/train.py --steps 200
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(steps: int = 200, seed: int = 0, backend: str = "inductor") -> dict[str
     y, y_test = (y - centre) / scale, (y_test - centre) / scale
 
     loss = lossdsl.load(LOSS, backend=backend)
-    net = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 2))
+    net = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 2))
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=0.1)
 
     for step in range(1, steps + 1):
@@ -43,6 +43,7 @@ def main(steps: int = 200, seed: int = 0, backend: str = "inductor") -> dict[str
             terms = "  ".join(f"{name} {term:.4f}" for name, term in loss.terms.items())
             print(f"step {step:4}  loss {value:.4f} = {terms}")
 
+    net.eval()
     with torch.no_grad():
         mean, spread = net(x_test).unbind(1)
         value = loss(mean=mean, spread=spread, y=y_test)

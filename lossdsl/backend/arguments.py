@@ -37,9 +37,11 @@ def bind(
         LossInputError: an input is missing, unknown or given twice.
     """
     names = contract.names
-    if not kwargs and len(args) == len(names) and not _is_batch(contract, args):
+    # What is optional may come as None: those losses take the longer way.
+    whole_batch = not any(entry.optional for entry in contract.entries)
+    if whole_batch and not kwargs and len(args) == len(names) and not _is_batch(contract, args):
         return args
-    if not args and len(kwargs) == len(names):
+    if whole_batch and not args and len(kwargs) == len(names):
         try:
             return tuple([kwargs[name] for name in names])
         except KeyError:
@@ -51,7 +53,7 @@ def bind(
     values = []
     problems = []
     for entry in contract:
-        if entry.name in given:
+        if entry.name in given and not (entry.optional and given[entry.name] is None):
             values.append(given[entry.name])
         elif entry.optional:
             values.append(ABSENT)

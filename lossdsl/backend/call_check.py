@@ -7,7 +7,7 @@ on those numbers, so that whatever only the call can decide is decided by the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from lossdsl.checker.program import Checked
 from lossdsl.checker.typed import Entry
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
 from lossdsl.diagnostics.errors import LossInputError
+from lossdsl.source import Span
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.kinds import KINDS, SCORES
 from lossdsl.types.shapes import RowSymbol, Shape
@@ -32,9 +33,11 @@ class CallCheck:
     entries: Sequence[Entry]
     values: Mapping[str, Any]
     readers: Mapping[str, tuple[str, ...]]
+    networks: Callable[[], Mapping[Span, Any]]
     sizes: dict[Symbol, int] = field(default_factory=dict)
     rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    open: list[tuple[Entry, Dim, int]] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def run(self) -> None:
@@ -44,10 +47,12 @@ class CallCheck:
             LossInputError: an input breaks the contract.
         """
         given = {e.name: self._match(e, e.type, self.values[e.name], e.name) for e in self.entries}
+        self._settle()
         if not self.problems:
             found = Diagnostics()
             types = {name: type for name, type in given.items() if type is not None}
-            self.checked.retype(types, self.sizes, found)
+            returned = {place: _type_of(value) for place, value in self.networks().items()}
+            self.checked.retype(types, self.sizes, returned, found)
             self.problems = [self._at_call(d) for d in found.errors]
         if not self.problems:
             self._check_values()
@@ -95,7 +100,9 @@ class CallCheck:
                 "E606",
                 entry,
                 f"`{name}` is a tensor, and a {_kind(value)} came",
-                help="convert it: `torch.as_tensor(x)`",
+                help="convert it: `torch.as_tensor(x)`"
+                if not isinstance(value, list | tuple)
+                else f"stack it, or declare it: `input {name}: list[{type}]`",
             )
             return None
         problem = _dtype_problem(type.kind, value.dtype)
@@ -116,7 +123,7 @@ class CallCheck:
         sizes = tuple(value.shape)
         if not entry.declared:
             return type.with_shape(Shape.numbers(sizes))
-        shape = self._match_shape(type.shape, sizes, name)
+        shape = self._match_shape(entry, type.shape, sizes, name)
         if shape is None:
             self._wrong(
                 "E603",
@@ -127,7 +134,9 @@ class CallCheck:
             return None
         return type.with_shape(shape)
 
-    def _match_shape(self, shape: Shape, sizes: tuple[int, ...], name: str) -> Shape | None:
+    def _match_shape(
+        self, entry: Entry, shape: Shape, sizes: tuple[int, ...], name: str
+    ) -> Shape | None:
         """Bind the symbols of a declared shape; None where the sizes contradict it."""
         before, after = len(shape.before), len(shape.after)
         if len(sizes) < before + after or (shape.rest is None and len(sizes) != before):
@@ -143,7 +152,7 @@ class CallCheck:
         ]
         # Plain symbols first, so that `2*H` can be compared.
         for dim, size in sorted(known, key=lambda pair: not isinstance(pair[0].atom, Symbol)):
-            if not self._bind(dim, size, name):
+            if not self._bind(entry, dim, size, name):
                 return None
         if isinstance(shape.rest, RowSymbol):
             if self.rows.setdefault(shape.rest.name, middle) != middle:
@@ -160,13 +169,46 @@ class CallCheck:
         ]
         return Shape(tuple(dims))
 
-    def _bind(self, dim: Dim, size: int, name: str) -> bool:
+    def _bind(self, entry: Entry, dim: Dim, size: int, name: str) -> bool:
         atom = dim.atom
         if isinstance(atom, Symbol):
             self.origins.setdefault(atom.name, name)
             return self.sizes.setdefault(atom, size) == size
         number = self._number(dim)
+        if number is None:
+            self.open.append((entry, dim, size))
         return number is None or number == size
+
+    def _settle(self) -> None:
+        """Sizes such as `2*H` once all symbols are bound; alone, they bind theirs."""
+        for entry, dim, size in self.open:
+            number = self._number(dim)
+            if number is None:
+                number = self._solve(entry, dim, size)
+            if number is not None and number != size:
+                self._wrong(
+                    "E603",
+                    entry,
+                    f"`{entry.name}` is declared {entry.type}, and an axis of {size} came for "
+                    f"`{dim}`",
+                    self._bindings_text(),
+                )
+
+    def _solve(self, entry: Entry, dim: Dim, size: int) -> int | None:
+        """Bind the one symbol of a linear size; gives the nearest size that there is."""
+        symbols = {atom for atom in dim.atoms() if atom not in self.sizes}
+        linear = [(m, f) for m, f in dim.terms if m and m[0] in symbols]
+        if len(symbols) != 1 or len(linear) != 1 or len(linear[0][0]) != 1:
+            return None
+        (symbol,) = symbols
+        if not isinstance(symbol, Symbol):
+            return None
+        factor = linear[0][1]
+        self.sizes[symbol] = 0
+        rest = self._number(dim) or 0
+        self.sizes[symbol] = (size - rest) // factor
+        self.origins.setdefault(symbol.name, entry.name)
+        return self._number(dim)
 
     def _number(self, dim: Dim) -> int | None:
         return Solver(values=self.sizes).valued(dim).number
@@ -282,6 +324,17 @@ def _dtype_problem(kind: str, dtype: torch.dtype) -> tuple[str, str] | None:
     if kind in SCORES and not dtype.is_floating_point:
         return "scores are floating-point numbers", "convert them: `x.float()`"
     return None
+
+
+def _type_of(value: Any) -> Type:
+    """The type of what a network returned: shapes as they are, kinds unknown."""
+    if isinstance(value, torch.Tensor):
+        return Tensor("real", Shape.numbers(tuple(value.shape)))
+    if isinstance(value, list | tuple):
+        return Listing(tuple(_type_of(part) for part in value), None)
+    if isinstance(value, Mapping):
+        return Record(tuple((str(name), _type_of(part)) for name, part in value.items()))
+    return Record(())
 
 
 def _part(value: Any, key: str) -> Any:

@@ -34,8 +34,14 @@ class Report:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+    def __getitem__(self, key: int | str) -> Row:
+        """A row by position or by the term's name."""
+        if isinstance(key, int):
+            return self.rows[key]
+        for row in self.rows:
+            if row.name == key:
+                return row
+        raise KeyError(key)
 
     @property
     def total(self) -> float:

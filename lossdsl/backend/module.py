@@ -15,15 +15,17 @@ from lossdsl.backend import torch_private
 from lossdsl.backend.arguments import ABSENT, bind, key_of, list_lengths, tensors_in
 from lossdsl.backend.call_check import CallCheck
 from lossdsl.backend.ledger import Ledger, Report
+from lossdsl.backend.network_shapes import network_shapes
 from lossdsl.backend.pipeline import Recipe, Stages, run
 from lossdsl.backend.state_names import CLOCKS, state_name
 from lossdsl.checker.contract import Contract
 from lossdsl.checker.declarations import Param, plain_value
 from lossdsl.checker.program import Variant
 from lossdsl.checker.suggest import closest
+from lossdsl.checker.typed import Entry
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossConfigError, LossError, LossInputError
-from lossdsl.source import Source
+from lossdsl.source import Source, Span
 from lossdsl.types.values import Module
 
 _REMADE = ("_stages", "_graphs", "_calls", "_runs", "_last")
@@ -241,7 +243,7 @@ class LossModule(nn.Module):
         except LossError as error:
             raise LossInputError(error.diagnostics) from None
         entries = [e for e in stages.checked.program.inputs if e.name in given]
-        CallCheck(stages.checked, entries, given, stages.readers).run()
+        self._check(stages, entries, given)
         used = tuple(v is not ABSENT for v in values) if absent else None
         prepared = _Run(stages, self._callable(variant), used)
         if used is not None:
@@ -252,8 +254,21 @@ class LossModule(nn.Module):
                 result = self._finish(prepared, values)
         else:
             result = self._finish(prepared, values)
+        if result.dim() != 0:
+            message = f"a loss is one number, and this returned {list(result.shape)}"
+            help = "a primitive returned another map than its signature says"
+            raise LossInputError([Diagnostic("E603", message, self._whole, (), help)])
         self._runs[key] = prepared
         return result
+
+    def _check(self, stages: Stages, entries: Sequence[Entry], given: Mapping[str, Any]) -> None:
+        """Hold the inputs, and what networks make of them, against the contract."""
+
+        def networks() -> Mapping[Span, Any]:
+            values = tuple(given[entry.name] for entry in entries)
+            return network_shapes(self._graph(stages.variant), values)
+
+        CallCheck(stages.checked, entries, given, stages.readers, networks).run()
 
     def _explain(self, values: tuple[Any, ...], prepared: _Run, error: Exception) -> None:
         """torch failed: if the values break the contract, say that instead."""
@@ -261,7 +276,7 @@ class LossModule(nn.Module):
         present = [e for e in entries if e.name not in prepared.stages.variant.absent]
         given = {e.name: v for e, v in zip(present, values, strict=True)}
         try:
-            CallCheck(prepared.stages.checked, present, given, prepared.stages.readers).run()
+            self._check(prepared.stages, present, given)
         except LossInputError as found:
             raise found from error
         if isinstance(error, ValueError):

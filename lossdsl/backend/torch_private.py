@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.utils import _pytree
 
 _MARKS = ("_dynamo_weak_dynamic_indices", "_has_dynamo_dim_marking")
 
@@ -148,3 +149,20 @@ def inductor_backend(show: Show) -> Callable[..., Any]:
             return compile_fx(graph, inputs, inner_compile=compile_inner, config_patches=patches)
 
     return backend
+
+
+def fake_tensors() -> Any:
+    """A mode in which tensors have shapes and no values."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def tensors_mapped(function: Callable[[torch.Tensor], Any], values: Any) -> Any:
+    """The same containers with every tensor replaced."""
+    return _pytree.tree_map_only(torch.Tensor, function, values)
+
+
+def leaves(value: Any) -> list[Any]:
+    """What containers hold, in order."""
+    return _pytree.tree_leaves(value)

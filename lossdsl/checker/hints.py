@@ -38,6 +38,12 @@ _WAYS_OUT: dict[tuple[str, str], str] = {
 }
 
 
+def _best(kind: str, ways: list[str], activated: bool) -> str:
+    """Declared probabilities that a loss of classes refuses were meant as class ones; computed
+    ones had the wrong activation."""
+    return ways[-1] if kind == "prob" and not activated else ways[0]
+
+
 def why_not(
     loss: str, name: str, argument: Typed, accepted: list[str]
 ) -> tuple[str, list[tuple[Span, str]], str, str | None]:
@@ -68,9 +74,10 @@ def why_not(
     labels: list[tuple[Span, str]] = []
     if not isinstance(argument.op, str) and argument.op.name in _ACTIVATIONS:
         labels = [(argument.span, f"`{argument.op.name}` made it `{kind}` here")]
+    way = _best(kind, ways, bool(labels)) if ways else f"say what it is: `{accepted[0]}({{x}})`"
     return (
         f"`{loss}` takes {wanted} for `{name}`, and `{text}` is `{kind}`",
         labels,
         code,
-        ways[0].format(x=text) if ways else f"say what it is: `{accepted[0]}({text})`",
+        way.format(x=text),
     )

@@ -47,9 +47,14 @@ class Checked:
     features: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
     class_counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    bindings: dict[str, Span] = field(default_factory=dict)
 
     def retype(
-        self, given: Mapping[str, Type], values: Mapping[Any, int], found: Diagnostics
+        self,
+        given: Mapping[str, Type],
+        values: Mapping[Any, int],
+        returned: Mapping[Span, Type],
+        found: Diagnostics,
     ) -> None:
         """Run the type rules on what came at a call; problems go to `found`."""
         solver = Solver(values=dict(values), _next=1_000_000)
@@ -63,7 +68,15 @@ class Checked:
             self.declared.reduction,
             self.declared.compute_dtype,
         )
-        typing = Typing(declared, self.kinds, found, self.modules, given, self.features)
+        typing = Typing(
+            declared,
+            self.kinds,
+            found,
+            self.modules,
+            given,
+            self.features,
+            returned=returned,
+        )
         typing.run(self.made)
         _typed_terms(self.plans, self.monitors, typing, found)
         self.class_counts = _class_counts(typing)
@@ -115,7 +128,7 @@ def check_program(
     if result is not None and not found.errors:
         _reads_tensors(terms, result.span, found)
     if judge_unused:
-        report_unused([(declared, resolver.used)], found)
+        report_unused([(declared, resolver.used, _bindings(program))], found)
     if found.errors or result is None:
         return None
     entries = _contract(resolver, typing, inference)
@@ -133,6 +146,7 @@ def check_program(
         resolver.lists,
         features,
         resolver.used,
+        bindings=_bindings(program),
     )
 
 
@@ -220,14 +234,22 @@ def _reads_tensors(terms: list[TypedTerm], span: Span, found: Diagnostics) -> No
     )
 
 
-def report_unused(bodies: list[tuple[Declarations, set[str]]], found: Diagnostics) -> None:
+def _bindings(program: tree.Program) -> dict[str, Span]:
+    return {s.name.id: s.name.span for s in program.statements if isinstance(s, tree.Binding)}
+
+
+def report_unused(
+    bodies: list[tuple[Declarations, set[str], dict[str, Span]]], found: Diagnostics
+) -> None:
     """Warn of declarations that no body of the file uses."""
-    used = set().union(*(names for _, names in bodies))
-    for declared, _ in bodies[:1]:
+    used = set().union(*(names for _, names, _ in bodies))
+    bound = {name: span for _, _, names in bodies for name, span in names.items()}
+    for declared, _, _ in bodies[:1]:
         entries = [
             *((n, "input", d.span) for n, d in declared.inputs.items()),
             *((n, "param", p.span) for n, p in declared.params.items()),
             *((n, "function", f.name.span) for n, f in declared.functions.items()),
+            *((n, "binding", span) for n, span in bound.items()),
         ]
         for name, what, span in entries:
             if name not in used:

@@ -48,6 +48,7 @@ class Typing:
         given: Mapping[str, Type] | None = None,
         features: frozenset[str] = frozenset(),
         clashed: frozenset[str] = frozenset(),
+        returned: Mapping[Span, Type] | None = None,
     ) -> None:
         self.declared = declared
         self.solver: Solver = declared.solver
@@ -57,6 +58,7 @@ class Typing:
         self.given = given or {}
         self.features = features
         self.clashed = clashed
+        self.returned = returned or {}
         self.typed: dict[int, Typed] = {}
         self.places: dict[str, Type] = {}
         self.coefficients: dict[int, bool] = {}
@@ -403,9 +405,29 @@ class Typing:
             for argument, wanted in zip(arguments, declared.arguments, strict=True):
                 self._check_module_argument(node, argument, wanted)
             result = declared.result
+        result = self._returned(node, result)
         op = Op(node.module, torch.nn.Module.__call__, "module")
         typed = Typed(op, arguments, {}, result, node.span)
         return self.entered(typed)
+
+    def _returned(self, node: nodes.ModuleCall, result: Type) -> Type:
+        """At a call: what the network really returns, held against what was declared."""
+        came = self.returned.get(node.span)
+        if came is None:
+            return result
+        fits = type(came) is type(result)
+        if isinstance(came, Tensor) and isinstance(result, Tensor):
+            fits = self.solver.unify_shapes(result.shape, came.shape) is None
+            came = dataclasses.replace(result, shape=came.shape)
+        if not fits:
+            shown = came.shape if isinstance(came, Tensor) else came
+            self.refuse(
+                "E402",
+                f"`{node.module}` is declared to return {result}, and {shown} came",
+                node.span,
+                help="change the declaration, or take the part that is meant",
+            )
+        return came
 
     def _check_module_argument(self, node: nodes.ModuleCall, given: Typed, wanted: Type) -> None:
         if not isinstance(given.type, Tensor) or not isinstance(wanted, Tensor):

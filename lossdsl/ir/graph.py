@@ -115,6 +115,7 @@ class Builder:
         keywords: tuple[str | None, ...] = (),
     ) -> Node:
         # Two operations are the same when they run the same function, whoever inserted them.
+        keywords = keywords if any(keywords) else ()
         identity = op if isinstance(op, str) or op.group == "module" else op.run
         key = (identity, tuple(map(id, operands)), repr(sorted(literals.items())), keywords)
         node = self.table.get(key)

@@ -23,6 +23,7 @@ from lossdsl.library.record import (
     Reference,
     ResultRule,
 )
+from lossdsl.types.signature import read_signature
 
 F = TypeVar("F", bound=Callable[..., torch.Tensor])
 
@@ -115,7 +116,10 @@ def loss(
             image_range=image_range,
             least=least,
         )
-        add(record)
+        _check_name(record)
+        if family == "user":
+            _check_signature(record)
+        _enter(record)
         return function
 
     return register
@@ -139,12 +143,25 @@ def overload(
     return register
 
 
-def add(record: LossRecord) -> None:
-    """Enter a record. A library name is never taken over; a user's own may be defined again."""
+def _check_signature(record: LossRecord) -> None:
+    """Tell the author of a loss at once what would puzzle its users later."""
+    signature = read_signature(record.overloads[0].signature)
+    if len(signature.slots) != len(record.inputs):
+        raise ValueError(
+            f"the signature of {record.name!r} has {len(signature.slots)} slots, and the function "
+            f"takes {len(record.inputs)} tensors by position ({', '.join(record.inputs)})"
+        )
+
+
+def _check_name(record: LossRecord) -> None:
+    """A library name is never taken over; a user's own may be defined again."""
     for name in (record.name, *record.aliases):
         owner = _names.get(name)
         if owner is not None and _records[owner].family != "user":
             raise ValueError(f"{name!r} is already the name of the loss {owner!r} of the library")
+
+
+def _enter(record: LossRecord) -> None:
     _records[record.name] = record
     for name in (record.name, *record.aliases):
         _names[name] = record.name
@@ -180,4 +197,11 @@ def load_library() -> None:
     if not _loaded:
         for module in MODULES:
             importlib.import_module(f"lossdsl.library.{module}")
+        # The catalogue's order is that of the modules, whichever was imported first.
+        place = {f"lossdsl.library.{module}": index for index, module in enumerate(MODULES)}
+        ordered = sorted(
+            _records.items(), key=lambda item: place.get(item[1].function.__module__, len(place))
+        )
+        _records.clear()
+        _records.update(ordered)
         _loaded = True

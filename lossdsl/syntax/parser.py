@@ -181,6 +181,14 @@ def _too_large(name: str, offset: int, fragment: Fragment, found: Diagnostics) -
     found.add("E701", limits.message(name), fragment.span(offset, offset + 1))
 
 
+def _how_to_end(nodes: list[Any]) -> str:
+    """How to give the program a result; a sign at the start of a line joins it to the one above."""
+    lines = nodes[-1].span.text.splitlines() if nodes else []
+    if any(line.lstrip().startswith(("+", "-")) for line in lines[1:]):
+        return "a line that starts with a sign goes on with the one above: write `loss = -…`"
+    return "end with an expression, or with `loss = …`"
+
+
 def _program(nodes: list[Any], source: Source, found: Diagnostics) -> tree.Program | None:
     """Tell declarations from the result."""
     statements: list[tree.Statement] = []
@@ -214,7 +222,7 @@ def _program(nodes: list[Any], source: Source, found: Diagnostics) -> tree.Progr
             "E109",
             "the program has no result",
             place,
-            help="end with an expression, or with `loss = …`",
+            help=_how_to_end(nodes),
         )
         return None
     return tree.Program(tuple(statements), result, span=source.span())

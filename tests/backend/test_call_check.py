@@ -140,6 +140,23 @@ def test_symbolic_arithmetic_at_the_call() -> None:
     assert error.diagnostics[0].code == "E603"
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"a": "real[B, 2*H]", "b": "real[B, H]"},
+        {"b": "real[B, H]", "a": "real[B, 2*H]"},
+        {"a": "real[B, 2*H]"},
+    ],
+)
+def test_arithmetic_sizes_hold_in_any_order(declared: dict[str, str]) -> None:
+    text = " + ".join(f"mean({name})" for name in declared)
+    loss = lossdsl.compile(text, inputs=declared, backend="eager")
+    good = {"a": torch.randn(2, 8), "b": torch.randn(2, 4)}
+    loss({name: good[name] for name in declared})
+    bad = good | {"a": torch.randn(2, 7)}
+    assert "2*H" in str(refused(loss, {name: bad[name] for name in declared}))
+
+
 def test_windows_and_slices_ask_for_enough_pixels() -> None:
     ssim = lossdsl.compile("ssim(a, b)", backend="eager")
     assert "of at least 11" in str(refused(ssim, torch.rand(1, 1, 8, 20), torch.rand(1, 1, 8, 20)))
@@ -176,6 +193,8 @@ def test_optional_inputs_make_their_terms_zero() -> None:
     assert float(alone) == pytest.approx(1.0)
     assert loss.terms["bce"].item() == 0
     assert float(both) > 1
+    assert torch.equal(loss(p=x, y=None, z=x + 1), alone)
+    assert torch.equal(loss(x, None, x + 1), alone)
     assert "`z`" in str(refused(loss, p=x))
 
 

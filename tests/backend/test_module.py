@@ -12,6 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.func import functional_call, grad, vmap
 
 import lossdsl
+from lossdsl.library import registry
 
 
 class Features(nn.Module):
@@ -178,6 +179,64 @@ def test_a_loss_that_omits_a_term_monitors_it(tmp_path: Path) -> None:
     torch.testing.assert_close(value, F.mse_loss(x, y) + 2 * F.l1_loss(x, y))
 
 
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    registry.load_library()
+    monkeypatch.setattr(registry, "_records", dict(registry._records))
+    monkeypatch.setattr(registry, "_names", dict(registry._names))
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_signature_that_does_not_fit_its_function_is_refused_at_once() -> None:
+    def one(x: torch.Tensor) -> torch.Tensor:
+        """One tensor."""
+        return x
+
+    with pytest.raises(ValueError, match="2 slots"):
+        lossdsl.loss("one", signature="real[*S], real[*S] -> loss[*S]")(one)
+    with pytest.raises(ValueError, match="no kind 'reel'"):
+        lossdsl.loss("one", signature="reel[*S] -> loss[*S]")(one)
+    lossdsl.loss("one", signature="real[*S] -> loss[]")(one)
+    loss = lossdsl.compile("one(x)", backend="eager")
+    with pytest.raises(lossdsl.LossInputError, match="a loss is one number"):
+        loss(torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("declared", "net", "said"),
+    [
+        ("", nn.Linear(4, 1), "`mse` needs"),
+        (
+            "input f: module(real[B, 4]) -> real[B]\ninput x: real[B, 4]\ninput y: real[B]\n",
+            nn.Linear(4, 1),
+            "is declared to return real",
+        ),
+        (
+            "input f: module(real[B, 4]) -> real[B]\ninput x: real[B, 4]\ninput y: real[B]\n",
+            nn.LSTM(4, 1),
+            "is declared to return real",
+        ),
+    ],
+)
+def test_what_a_network_returns_is_held_against_the_loss(
+    declared: str, net: nn.Module, said: str
+) -> None:
+    loss = lossdsl.compile(declared + "mse(f(x), y)", modules={"f": net}, backend="eager")
+    with pytest.raises(lossdsl.LossInputError, match=said):
+        loss(x=torch.randn(2, 4), y=torch.randn(2))
+    fine = lossdsl.compile("mse(f(x)[:, 0], y)", modules={"f": nn.Linear(4, 1)}, backend="eager")
+    fine(x=torch.randn(2, 4), y=torch.randn(2))
+
+
+def test_looking_at_a_network_leaves_it_as_it_was() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+    loss = lossdsl.compile("mse(f(x), y)", modules={"f": net}, backend="eager")
+    loss(x=torch.randn(8, 4), y=torch.randn(8, 2))
+    assert int(net[0].num_batches_tracked) == 1
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_a_users_own_loss_is_one_of_the_library() -> None:
     @lossdsl.loss(
         "quartic",

@@ -73,12 +73,20 @@ WRONG: list[tuple[str, str, str, str | None]] = [
     ("(1/0)*mse(a, b)", "E310", "1/0", None),
     ("log(0)*mse(a, b)", "E310", "log(0)", None),
     ("input p: logit[B]\nmean(p)", "E311", "logit", "did you mean `logits`?"),
-    ("input p: class_logits[B, T, V]\ninput y: labels[B, T]\nce(p, y)", "E306",
-     "class_logits[B, T, V]", "class_logits(V)"),
+    (
+        "input p: class_logits[B, T, V]\ninput y: labels[B, T]\nce(p, y)",
+        "E306",
+        "class_logits[B, T, V]",
+        "class_logits(V)",
+    ),
     ("input p: class_logits(1)[B, 1, T]\ninput y: labels[B, T]\nce(p, y)", "E304", "p", "logits"),
     ("input a: boxes(cxcywh)[N, 4]\ninput b: boxes[N, 4]\nl1(a, b)", "E307", "b", "format"),
-    ("input a: image(0, 255)[B, C, H, W]\ninput b: image[B, C, H, W]\nssim(a, b)", "E307", "b",
-     "range"),
+    (
+        "input a: image(0, 255)[B, C, H, W]\ninput b: image[B, C, H, W]\nssim(a, b)",
+        "E307",
+        "b",
+        "range",
+    ),
     ("input p: labels[B, H, W]\ninput q: logits[B, 1, H, W]\ndice(q, p)", "E301", "p", None),
     # shapes
     ("input a: real[B, 1]\ninput b: real[B]\nmse(a, b)", "E402", "b", "`b[..., none]`"),
@@ -100,6 +108,9 @@ WRONG: list[tuple[str, str, str, str | None]] = [
     ("input aux: list[real[B]; 2]\nmean(aux[3])", "E406", "aux[3]", None),
     ("input x: image[B, 3, 8, 8]\nssim(x, x)", "E401", "x", "smaller window"),
     ("input x: real[*S, *T]\nmean(x)", "E111", "*T", None),
+    ("input x: image[B, C]\ntv(x)", "E402", "x", None),
+    ("param w = 3\n-w*mse(p, y)", "E109", None, "`loss = -"),
+    ("input p: prob[B, C]\ninput y: labels[B]\nce(p, y)", "E301", "p", "`class_prob(p)`"),
     # the result and terms
     ("mse(a, b)\nl1(a, b)", "E108", "mse(a, b)", "name"),
     ("q = sigmoid(p)", "E109", None, "loss"),
@@ -128,6 +139,33 @@ def test_all_problems_come_at_once() -> None:
 def test_one_mistake_gives_one_message() -> None:
     report = lossdsl.check("q = dise(p, y)\nsqrt(q) + log(q) + q")
     assert [d.code for d in report.errors] == ["E202"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("input p: real[B]\ninput q: real[B]\nmean(p)", "q"),
+        ("param w = 1\nmean(p)", "w"),
+        ("def f(x) = x\nmean(p)", "f"),
+        ("t = 2\nmean(p)", "t"),
+    ],
+)
+def test_what_nothing_uses_is_a_warning(text: str, name: str) -> None:
+    report = lossdsl.check(text)
+    assert [(d.code, d.span.text) for d in report.diagnostics] == [("W201", name)]
+    assert report.ok
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("input p: logits[B]\ninput y: mask[B]\nmse(p, y)", "W301"),
+        ("mse(a, b) + 0*l1(a, b)", "W202"),
+        ("mse(a, b) + (1 - 1)*l1(a, b)", "N201"),
+    ],
+)
+def test_other_warnings_and_notes(text: str, code: str) -> None:
+    assert [d.code for d in lossdsl.check(text).diagnostics] == [code]
 
 
 LEGAL = [

@@ -54,6 +54,10 @@ def test_conversions_are_inserted_once() -> None:
     assert functions.count("as_float") == 2
 
 
+def test_a_written_activation_is_the_inserted_one() -> None:
+    assert calls("dice(p, y) + mean(sigmoid(p))").count("sigmoid") == 1
+
+
 def test_equal_terms_cost_one() -> None:
     functions = calls("0.3*mse(a, b) + 0.7*mse(a, b)")
     assert functions.count("mse") == 1

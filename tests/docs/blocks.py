@@ -114,7 +114,7 @@ def _console(block: Block, page: str, namespace: dict[str, Any]) -> None:
 
     from lossdsl.cli.app import app
 
-    shown = list(sessions(block.text))
+    shown = list(exchanges(block.text))
     silent = not any(expected for _, expected in shown)
     for command, expected in shown:
         words = shlex.split(re.sub(r"\s+# .*", "", command))
@@ -132,7 +132,7 @@ def _console(block: Block, page: str, namespace: dict[str, Any]) -> None:
 _RUN = {"python": _python, "lossdsl": _program, "yaml": _loss_file, "console": _console}
 
 
-def sessions(text: str) -> Iterator[tuple[str, str]]:
+def exchanges(text: str) -> Iterator[tuple[str, str]]:
     """Each command with the lines under it."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")

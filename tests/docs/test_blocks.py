@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blocks import Block, blocks, lost, run, sessions
+from blocks import Block, blocks, exchanges, lost, run
 
 import lossdsl
 from lossdsl.diagnostics.codes import CODES
@@ -105,9 +105,9 @@ def test_an_output_without_a_block_is_found() -> None:
     assert lost("```python\nf()\n```\n\n```text\nx\n```\n") == []
 
 
-def test_a_session_is_commands_with_their_output() -> None:
+def test_an_exchange_is_commands_with_their_output() -> None:
     text = "$ lossdsl fmt --check a.loss\na.loss\n$ lossdsl list\n"
-    assert list(sessions(text)) == [
+    assert list(exchanges(text)) == [
         ("lossdsl fmt --check a.loss", "a.loss\n"),
         ("lossdsl list", ""),
     ]

@@ -319,11 +319,6 @@ def test_both_tvs_agree_on_a_signal() -> None:
     same(tv(x[..., None]), tv(x))
 
 
-def test_tv_needs_a_spatial_axis() -> None:
-    with pytest.raises(ValueError, match="got 2 axes"):
-        tv(uniform(2, 3))
-
-
 @pytest.mark.parametrize("isotropic", [False, True])
 def test_tv_does_not_read_what_the_mask_drops(isotropic: bool) -> None:
     x = uniform(1, 1, 4, 4, seed=18)

@@ -1,0 +1,187 @@
+"""Check a loss file, train with it on a real photograph, and compare with `bce` alone.
+
+    python examples/segmentation/demo.py
+
+Writes a report to build/demo/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from train import LOSS, UNet, by_threshold, fit, held_out, scores
+
+import lossdsl
+
+OUT = Path(__file__).parents[2] / "build" / "demo"
+ALONE = "bce(p, y)"
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Run:
+    """One training: the terms after each epoch, and the scores of the network it left."""
+
+    epochs: list[dict[str, float]]
+    net: nn.Module
+    iou: float
+    dice: float
+    seconds: float
+
+
+def show(loss: lossdsl.Loss) -> None:
+    console.rule("[bold]1. The loss, checked before anything is trained")
+    console.print(LOSS.read_text(), style="cyan", markup=False)
+    console.print("contract\n", style="bold")
+    console.print(str(loss.contract), markup=False)
+    console.print("\nformula\n", style="bold")
+    console.print(loss.formula(), markup=False)
+    console.print("\ngraph\n", style="bold")
+    console.print(loss.draw("text"), markup=False, soft_wrap=True)
+
+
+def train(loss: lossdsl.Loss, steps: int, seed: int) -> Run:
+    torch.manual_seed(seed)
+    net = UNet().to(memory_format=torch.channels_last)
+    began = time.perf_counter()
+    epochs = []
+    for epoch, terms in enumerate(fit(net, loss, steps, seed), 1):
+        epochs.append(terms)
+        parts = "   ".join(f"[dim]{name}[/dim] {term:7.4f}" for name, term in terms.items())
+        console.print(f"  epoch {epoch:2}   loss [bold]{sum(terms.values()):7.4f}[/bold]   {parts}")
+    seconds = time.perf_counter() - began
+    net.eval()
+    x, y = held_out()
+    with torch.no_grad():
+        iou, dice = scores(net(x) > 0, y)
+    console.print(f"  held out: IoU {iou:.3f}, Dice {dice:.3f} ({seconds:.0f} s)\n")
+    return Run(epochs, net, iou, dice, seconds)
+
+
+def verdict(ours: list[Run], alone: list[Run]) -> str:
+    """Which loss won, and by how much compared with what the seed does."""
+    gains = [a.iou - b.iou for a, b in zip(ours, alone, strict=True)]
+    wins = sum(gain > 0 for gain in gains)
+    name = "the loss file" if mean(gains) > 0 else "`bce` alone"
+    return (
+        f"On average {name} is ahead by {abs(mean(gains)):.3f} IoU; "
+        f"the loss file wins {wins} of {len(gains)} seeds."
+    )
+
+
+def score_rows(ours: list[Run], alone: list[Run]) -> list[tuple[str, str, str, str]]:
+    rows = [
+        (
+            name,
+            *(f"{mean(values):.3f}" for values in columns),
+            "  ".join(f"{r.iou:.3f}" for r in of),
+        )
+        for name, of in (("the loss file", ours), (f"`{ALONE}` alone", alone))
+        for columns in [([r.iou for r in of], [r.dice for r in of])]
+    ]
+    x, y = held_out()
+    iou, dice = scores(by_threshold(x), y)
+    return [*rows, ("a local threshold", f"{iou:.3f}", f"{dice:.3f}", "")]
+
+
+def picture(ours: Run, alone: Run, file: Path) -> bool:
+    """Input, target and predictions side by side, if matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    x, y = held_out()
+    with torch.no_grad():
+        predicted = [(run.net(x) > 0).float() for run in (ours, alone)]
+    titles = ("input", "target", "trained with the loss file", f"trained with {ALONE} alone")
+    figure = Figure(figsize=(14, 5.2), layout="constrained")
+    axes = figure.subplots(len(titles), 2)
+    for row, title, images in zip(axes, titles, (x, y, *predicted), strict=True):
+        for axis, image in zip(row, images, strict=False):
+            axis.imshow(image[0], cmap="gray")
+            axis.set_axis_off()
+        row[0].set_title(title, loc="left", fontsize=10)
+    figure.savefig(file, dpi=110)
+    return True
+
+
+def markdown_table(rows: list[tuple[str, ...]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
+
+
+def write_report(
+    loss: lossdsl.Loss, ours: list[Run], alone: list[Run], steps: int, backend: str, out: Path
+) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    names = list(ours[0].epochs[0])
+    epochs = [
+        (str(i), f"{sum(terms.values()):.4f}", *(f"{terms[n]:.4f}" for n in names))
+        for i, terms in enumerate(ours[0].epochs, 1)
+    ]
+    drawn = picture(ours[0], alone[0], out / "predictions.png")
+    parts = [
+        "# Segmentation of coins",
+        "scikit-image's photograph `coins` in bad light: the upper three rows are trained on, the "
+        f"lowest is held out. Every training has {steps} steps; backend `{backend}`.",
+        f"## The loss\n\n```yaml\n{LOSS.read_text()}```\n\n```\n{loss.contract}\n```",
+        f"```\n{loss.formula()}\n```\n\n```mermaid\n{loss.draw('mermaid').strip()}\n```",
+        "## Its terms, epoch by epoch (seed 0)\n\n"
+        + markdown_table([("epoch", "loss", *names), *epochs]),
+        f"## Scores on the held-out coins, mean over {len(ours)} seeds\n\n"
+        + markdown_table(
+            [("trained with", "IoU", "Dice", "IoU of each seed"), *score_rows(ours, alone)]
+        ),
+        verdict(ours, alone),
+        "![input, target and predictions](predictions.png)" if drawn else "",
+    ]
+    report = out / "report.md"
+    report.write_text("\n\n".join(part for part in parts if part) + "\n")
+    return report
+
+
+def main(
+    steps: int = 120, seeds: int = 3, backend: str = "inductor", out: Path = OUT
+) -> dict[str, float]:
+    found = lossdsl.check(LOSS)
+    loss = lossdsl.load(LOSS, backend=backend)
+    bce = lossdsl.compile(ALONE, inputs={"p": "logits[B, 1, H, W]"}, backend=backend)
+    show(loss)
+    console.print(f"\nlossdsl.check: {found}\n", markup=False)
+
+    console.rule("[bold]2. Training on three rows of coins")
+    console.print("the first steps compile the loss\n" if backend != "eager" else "")
+    ours, alone = [], []
+    for seed in range(seeds):
+        for title, by, runs in (("the loss file", loss, ours), (f"{ALONE} alone", bce, alone)):
+            console.print(f"[bold]{title}[/bold], seed {seed}")
+            runs.append(train(by, steps, seed))
+
+    console.rule("[bold]3. The row of coins that was held out")
+    table = Table("trained with", "IoU", "Dice", "IoU of each seed")
+    for row in score_rows(ours, alone):
+        table.add_row(*row)
+    console.print(table)
+    console.print(verdict(ours, alone), markup=False)
+
+    report = write_report(loss, ours, alone, steps, backend, out)
+    console.print(f"\nreport: {report}", markup=False, soft_wrap=True)
+    return {"iou": mean(run.iou for run in ours), "baseline": mean(run.iou for run in alone)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--backend", default="inductor")
+    arguments = parser.parse_args()
+    main(steps=arguments.steps, seeds=arguments.seeds, backend=arguments.backend)
