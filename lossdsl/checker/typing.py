@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-import torch
-
 from lossdsl.checker import nodes
 from lossdsl.checker.casts import cast
 from lossdsl.checker.declarations import Declarations
 from lossdsl.checker.indexing import index
 from lossdsl.checker.infer import place_of
+from lossdsl.checker.module_calls import module_call
 from lossdsl.checker.nodes import Node, is_coefficient
 from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.diagnostics.diagnostic import Diagnostics
@@ -126,7 +125,7 @@ class Typing:
 
                 return LossCallTyping(self, node).run()
             case nodes.ModuleCall():
-                return self._module(node)
+                return module_call(self, node)
             case nodes.Index():
                 return index(self, node)
             case nodes.Cast():
@@ -389,56 +388,6 @@ class Typing:
     def insert(self, op: Op, operands: tuple[Typed, ...], type: Type, **literals: Any) -> Typed:
         """A conversion that the user did not write: it stands where its value was written."""
         return Typed(op, operands, literals, type, operands[0].span)
-
-    def _module(self, node: nodes.ModuleCall) -> Typed:
-        declared = self.modules.get(node.module)
-        arguments = tuple(unwrapped(self.of(argument)) for argument in node.arguments)
-        result: Type = Tensor("real", self.solver.any_shape())
-        if declared is not None:
-            if len(arguments) != len(declared.arguments):
-                self.refuse(
-                    "E204",
-                    f"`{node.module}` takes {len(declared.arguments)} arguments, "
-                    f"not {len(arguments)}",
-                    node.span,
-                )
-            for argument, wanted in zip(arguments, declared.arguments, strict=True):
-                self._check_module_argument(node, argument, wanted)
-            result = declared.result
-        result = self._returned(node, result)
-        op = Op(node.module, torch.nn.Module.__call__, "module")
-        typed = Typed(op, arguments, {}, result, node.span)
-        return self.entered(typed)
-
-    def _returned(self, node: nodes.ModuleCall, result: Type) -> Type:
-        """At a call: what the network really returns, held against what was declared."""
-        came = self.returned.get(node.span)
-        if came is None:
-            return result
-        fits = type(came) is type(result)
-        if isinstance(came, Tensor) and isinstance(result, Tensor):
-            fits = self.solver.unify_shapes(result.shape, came.shape) is None
-            came = dataclasses.replace(result, shape=came.shape)
-        if not fits:
-            shown = came.shape if isinstance(came, Tensor) else came
-            self.refuse(
-                "E402",
-                f"`{node.module}` is declared to return {result}, and {shown} came",
-                node.span,
-                help="change the declaration, or take the part that is meant",
-            )
-        return came
-
-    def _check_module_argument(self, node: nodes.ModuleCall, given: Typed, wanted: Type) -> None:
-        if not isinstance(given.type, Tensor) or not isinstance(wanted, Tensor):
-            return
-        mismatch = self.solver.unify_shapes(wanted.shape, given.type.shape)
-        if mismatch is not None:
-            self.refuse(
-                "E401" if mismatch.what == "size" else "E402",
-                f"`{node.module}` takes {wanted}, and `{given.span.text}` is {given.type}",
-                given.span,
-            )
 
 
 def is_plain_number(value: Any) -> bool:
