@@ -173,7 +173,7 @@ class LossModule(nn.Module):
             backend = self._recipe.backend
             if backend != "eager" and not (backend == "inductor" and _runs_eagerly()):
                 graph.compile(
-                    backend=torch_private.sizes_told_apart(backend),
+                    backend=_told_apart(backend),
                     fullgraph=True,
                     recompile_limit=torch_private.RECOMPILE_LIMIT,
                     isolate_recompiles=True,
@@ -414,6 +414,19 @@ def _device(values: Sequence[Any]) -> str:
 def _config_error(code: str, message: str, name: str, help: str | None = None) -> LossConfigError:
     span = Source(name, "<call>").span()
     return LossConfigError([Diagnostic(code, message, span, (), help)])
+
+
+def _told_apart(backend: Any) -> Callable[..., Any]:
+    try:
+        return torch_private.sizes_told_apart(backend)
+    except torch_private.UnknownBackend as unknown:
+        known = ["eager", *unknown.args[0]]
+        raise _config_error(
+            "E509",
+            f"there is no backend `{backend}`",
+            str(backend),
+            closest(str(backend), known) or f"there are {', '.join(known)}",
+        ) from None
 
 
 def _runs_eagerly() -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keyword
 
-from torch import fx
+from torch import fx, nn
 
 CLOCKS = {"step": "clock_step", "epoch": "clock_epoch"}
 
-_TAKEN = frozenset(dir(fx.GraphModule)) | {
+_TAKEN = frozenset((*dir(fx.GraphModule), *dir(nn.Module()))) | {
     "step",
     "set",
     "terms",
@@ -34,4 +34,4 @@ def state_name(name: str) -> str:
 
 def argument_name(name: str) -> str:
     """The name of an input as the generated function's argument; `in` is none in Python."""
-    return f"{name}_" if keyword.iskeyword(name) else name
+    return f"{name}_" if keyword.iskeyword(name) or name == "self" else name

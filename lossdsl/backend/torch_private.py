@@ -57,9 +57,13 @@ def sizes_told_apart(backend: str | Callable[..., Any]) -> Callable[..., Any]:
     The flag is for Dynamo alone. AOTAutograd under it takes the strides of what it saves for the
     backward from the first call's numbers, and the backward fails at other sizes.
     """
-    from torch._dynamo import lookup_backend
+    from torch._dynamo import list_backends, lookup_backend
+    from torch._dynamo.exc import InvalidBackend
 
-    compiler = lookup_backend(backend)
+    try:
+        compiler = lookup_backend(backend)
+    except InvalidBackend:
+        raise UnknownBackend(list_backends()) from None
 
     def compile_graph(graph: fx.GraphModule, inputs: list[torch.Tensor], **options: Any) -> Any:
         with _oblivious(False):
@@ -75,6 +79,10 @@ def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
         backed_size_oblivious=on
     )
     return patch
+
+
+class UnknownBackend(Exception):
+    """torch has no such backend; `args[0]` lists those that it has."""
 
 
 def in_transform() -> bool:

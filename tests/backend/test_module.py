@@ -98,18 +98,18 @@ def test_functional_transforms_run_the_eager_graph() -> None:
 
 
 def test_names_that_torch_and_python_keep_for_themselves() -> None:
-    text = "mse(input, in) + w*l1(forward, graph) + mean(B) - mean(b)"
+    text = "mse(input, in) + w*l1(forward, self) + mean(B) - mean(b)"
     loss = lossdsl.compile(text, params={"w": 2.0}, backend="eager")
-    tensors = {n: torch.randn(3) for n in ("input", "in", "forward", "graph", "B", "b")}
+    tensors = {n: torch.randn(3) for n in ("input", "in", "forward", "self", "B", "b")}
     expected = (
         F.mse_loss(tensors["input"], tensors["in"])
-        + 2 * F.l1_loss(tensors["forward"], tensors["graph"])
+        + 2 * F.l1_loss(tensors["forward"], tensors["self"])
         + tensors["B"].mean()
         - tensors["b"].mean()
     )
     torch.testing.assert_close(loss(**tensors), expected)
     named = lossdsl.compile(
-        "param step_ = 1\nparam terms = 2\nparam for_ = 3\nstep_*terms*for_*mean(x)",
+        "param _buffers = 1\nparam terms = 2\nparam training = 3\n_buffers*terms*training*mean(x)",
         backend="eager",
     )
     assert float(named(torch.ones(2))) == 6
