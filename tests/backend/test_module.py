@@ -107,7 +107,7 @@ def test_names_that_torch_and_python_keep_for_themselves() -> None:
         + tensors["B"].mean()
         - tensors["b"].mean()
     )
-    torch.testing.assert_close(loss(**tensors), expected)
+    torch.testing.assert_close(loss(tensors), expected)
     named = lossdsl.compile(
         "param _buffers = 1\nparam terms = 2\nparam training = 3\n_buffers*terms*training*mean(x)",
         backend="eager",
