@@ -55,8 +55,8 @@ class _Lowering:
     def run(self) -> Lowered:
         # Names are given explicitly: fx's own lower-casing would let input `B` overwrite `b`.
         placeholders = {
-            name: self.graph.create_node("placeholder", argument_name(name), (), {}, name)
-            for name in self.inputs
+            name: self.graph.create_node("placeholder", safe, (), {}, safe)
+            for name, safe in zip(self.inputs, map(argument_name, self.inputs), strict=True)
         }
         terms = [term for term in self.source.terms if not term.dropped]
         owners = self._owners(terms)
