@@ -64,10 +64,10 @@ class Net(nn.Module):
         self.down1, self.down2, self.down4 = block(1, 16), block(16, 32), block(32, 48)
         self.deepest = nn.Sequential(block(48, 64), block(64, 64))
         self.up4, self.up2, self.up1 = block(64 + 48, 48), block(48 + 32, 32), block(32 + 16, 16)
-        self.heads = nn.ModuleList(nn.Conv2d(n, classes, 1) for n in (16, 32, 48))
+        self.head1, self.head2, self.head4 = (nn.Conv2d(n, classes, 1) for n in (16, 32, 48))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        shrink, grow = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+        shrink, grow = nn.MaxPool2d(2), nn.Upsample(scale_factor=2, mode="bilinear")
         x1 = self.down1(x)
         x2 = self.down2(shrink(x1))
         x4 = self.down4(shrink(x2))
@@ -75,8 +75,7 @@ class Net(nn.Module):
         x4 = self.up4(torch.cat([x4, grow(x8)], 1))
         x2 = self.up2(torch.cat([x2, grow(x4)], 1))
         x1 = self.up1(torch.cat([x1, grow(x2)], 1))
-        out, *aux = (head(x) for head, x in zip(self.heads, (x1, x2, x4), strict=True))
-        return out, aux
+        return self.head1(x1), [grow(self.head2(x2)), grow(grow(self.head4(x4)))]
 
 
 def mean_iou(p: Tensor, y: Tensor) -> float:
