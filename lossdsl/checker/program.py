@@ -125,11 +125,11 @@ def check_program(
     )
     typing.run(resolver.made)
     terms = _typed_terms(plans, monitors, typing, found)
-    if result is not None and not found.errors:
+    if result is not None and not found.failed:
         _reads_tensors(terms, result.span, found)
     if judge_unused:
         report_unused([(declared, resolver.used, _bindings(program))], found)
-    if found.errors or result is None:
+    if found.failed or result is None:
         return None
     entries = _contract(resolver, typing, inference)
     called = tuple(

@@ -62,7 +62,7 @@ def _kept_axis(tensor: TensorType, over: Axes, keep: bool) -> int | None:
     return tensor.axis - sum(1 for axis in over if 0 <= axis < tensor.axis)
 
 
-def reduction(*, masked: bool = True, average: bool = False) -> Rule:
+def reduction(*, average: bool = False) -> Rule:
     """The rule of a reduction; an average of probabilities is a probability."""
 
     def rule(site: CallSite) -> Type:

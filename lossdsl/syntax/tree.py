@@ -412,17 +412,3 @@ def children(node: Node) -> Iterator[Node]:
             yield from (part for part in (start, stop, step) if part is not None)
         case Field(base, _):
             yield base
-
-
-def depth(root: Node) -> int:
-    """How deep an expression is, without recursion."""
-    deepest = 0
-    stack: list[tuple[Node, int]] = [(root, 1)]
-    while stack:
-        node, level = stack.pop()
-        deepest = max(deepest, level)
-        # A long product is read as a chain, so its first factor is the deepest.
-        chain = len(node.operands) - 1 if isinstance(node, Product | Logical) else 0
-        for index, child in enumerate(children(node)):
-            stack.append((child, level + 1 + max(chain - index, 0)))
-    return deepest
