@@ -70,9 +70,10 @@ def train(loss: lossdsl.Loss, steps: int, seed: int) -> Run:
 def verdict(ours: list[Run], alone: list[Run]) -> str:
     """Which loss won, whichever it is."""
     gains = [a.iou - b.iou for a, b in zip(ours, alone, strict=True)]
-    ahead = "the loss file" if mean(gains) > 0 else f"`{ALONE}` alone"
+    gain = mean(gains)
+    ahead = "the loss file" if gain > 0 else f"`{ALONE}` alone" if gain < 0 else "neither"
     return (
-        f"With the same budget {ahead} is ahead by {abs(mean(gains)):.3f} IoU on average; "
+        f"With the same budget {ahead} is ahead, by {abs(gain):.3f} IoU on average; "
         f"the loss file wins {sum(gain > 0 for gain in gains)} of {len(gains)} seeds."
     )
 
@@ -105,7 +106,7 @@ def picture(ours: Run, alone: Run, file: Path) -> bool:
     }
     figure = Figure(figsize=(14, 6), layout="constrained")
     for axis, (title, image) in zip(figure.subplots(2, 2).flat, images.items(), strict=True):
-        axis.imshow(image[0, 0], cmap="gray")
+        axis.imshow(image[0, 0].numpy(), cmap="gray")
         axis.set_title(title, loc="left")
         axis.set_axis_off()
     figure.savefig(file, dpi=100)

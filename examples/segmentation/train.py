@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ EPOCH = 20
 """Steps between two lines of the log."""
 
 
+@cache
 def load() -> tuple[Tensor, Tensor]:
     """The green channel, in [0, 1], and the mask of the vessels, both [1, 1, 704, 704].
 

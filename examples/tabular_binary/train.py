@@ -50,8 +50,8 @@ def main(steps: int = 200, seed: int = 0, backend: str = "inductor") -> dict[str
     accuracy = ((p > 0) == y_test).double().mean()
     sensitivity = loss.monitors["sensitivity"]
     baseline = (~y_test).double().mean()
-    print(f"accuracy {accuracy:.1%}, of the malignant {sensitivity:.1%} found", end="; ")
-    print(f"always benign: {baseline:.1%} and none")
+    print(f"accuracy {accuracy:.1%}; always benign: {baseline:.1%}")
+    print(f"of the malignant {sensitivity:.1%} are found")
     return {
         "loss": float(value),
         "accuracy": float(accuracy),
