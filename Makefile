@@ -24,7 +24,7 @@ venv: $(READY)  ## Set up .venv, or bring it up to date
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet torch==2.13.0 hatchling editables -c constraints.txt
-	$(PIP) install --quiet --no-build-isolation -e '.[dev,examples]' -c constraints.txt
+	$(PIP) install --quiet --no-build-isolation -e '.[dev,examples,references]' -c constraints.txt
 	touch $@
 
 $(DOCS_READY): $(READY)

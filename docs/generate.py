@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import lossdsl
-from lossdsl.diagnostics.codes import CODES
+from lossdsl.diagnostics.codes import CODES, Code
 from lossdsl.functions.record import MODULES, FunctionRecord, functions
 from lossdsl.library.page import written
 from lossdsl.library.record import LossRecord, Parameter
@@ -177,15 +177,27 @@ def _sentence(docs: str) -> str:
 
 
 def codes_table() -> str:
-    rows = (
-        (
-            f"`{code.code}`",
-            code.title,
-            f"`Loss{code.category.title()}Error`" if code.severity == "error" else code.severity,
-        )
-        for code in CODES.values()
-    )
+    """The codes as the reference lists them: it stands one folder above their pages."""
+    return _codes_table("errors/")
+
+
+def errors_table() -> str:
+    """The codes as the index of their pages lists them."""
+    return _codes_table("")
+
+
+def _codes_table(folder: str) -> str:
+    rows = ((_linked(code, folder), code.title, _raised_as(code)) for code in CODES.values())
     return table(("code", "meaning", "raised as"), rows)
+
+
+def _linked(code: Code, folder: str) -> str:
+    written = (DOCS / "errors" / f"{code.code}.md").exists()
+    return f"[`{code.code}`]({folder}{code.code}.md)" if written else f"`{code.code}`"
+
+
+def _raised_as(code: Code) -> str:
+    return f"`Loss{code.category.title()}Error`" if code.severity == "error" else code.severity
 
 
 _ROOMS = {
@@ -197,6 +209,7 @@ _ROOMS = {
     "functions": "The functions",
     "library": "The losses",
     "ir": "The graph and its passes",
+    "hazards": "What may go wrong in training",
     "backend": "The graph to a module",
     "inspect": "What can be looked at",
     "diagnostics": "What users are told",
@@ -235,6 +248,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "kinds": kinds_table,
     "functions": functions_table,
     "codes": codes_table,
+    "errors": errors_table,
     "files": files_table,
 }
 
@@ -249,7 +263,7 @@ def filled(page: str) -> str:
 def pages() -> Iterator[tuple[Path, str]]:
     """Each page that holds something generated, with the text that it should have."""
     yield DOCS / "losses.md", losses_page()
-    for file in sorted(DOCS.glob("*.md")):
+    for file in sorted((*DOCS.glob("*.md"), *DOCS.glob("*/*.md"))):
         text = file.read_text(encoding="utf-8")
         if _REGION.search(text):
             yield file, filled(text)

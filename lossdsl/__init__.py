@@ -19,12 +19,11 @@ if TYPE_CHECKING:
         CheckReport,
         check,
         compile,
-        describe,
         format,
         from_config,
         load,
-        losses,
     )
+    from lossdsl.catalogue import describe, losses
     from lossdsl.diagnostics.errors import (
         LossConfigError,
         LossError,
@@ -45,12 +44,11 @@ _HOMES = {
         "CheckReport",
         "check",
         "compile",
-        "describe",
         "format",
         "from_config",
         "load",
-        "losses",
     ),
+    "lossdsl.catalogue": ("describe", "losses"),
     "lossdsl.diagnostics.errors": (
         "LossConfigError",
         "LossError",

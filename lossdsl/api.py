@@ -5,30 +5,38 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import nn
 
+from lossdsl.backend import torch_private
 from lossdsl.backend.pipeline import Recipe
 from lossdsl.checker.contract import Contract
+from lossdsl.checker.options import Checks, ComputeDtype, Reduction
 from lossdsl.checker.program import Checked, check_program, report_unused
+from lossdsl.checker.report import CheckReport
 from lossdsl.checker.suggest import closest
-from lossdsl.config.files import names_a_file, read_loss_file, read_yaml_text
+from lossdsl.config import arguments, networks
+from lossdsl.config.files import choose, is_yaml, names_a_file, read_loss_file, read_yaml_text
 from lossdsl.config.loss_file import LossFile
 from lossdsl.config.mapping import read_mapping
-from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
-from lossdsl.diagnostics.errors import LossConfigError, LossNameError, raise_errors
-from lossdsl.diagnostics.render import render_all
+from lossdsl.config.written_fixes import fitted
+from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.errors import raise_errors
+from lossdsl.diagnostics.levels import settled
+from lossdsl.hazards.find import find_hazards
 from lossdsl.inspect.loss import Loss
-from lossdsl.library import registry
-from lossdsl.library.record import LossRecord
+from lossdsl.ir.build import build
+from lossdsl.ir.passes import optimise
 from lossdsl.source import Source
 from lossdsl.syntax import tree
 from lossdsl.syntax.parser import parse_program
 
 Backend = str | Callable[..., Any]
 Format = Literal["program", "yaml"]
+
+_AT_HAND = ("inductor", "eager", "aot_eager")
+"""Backends that torch always has. To ask for any other imports much of it."""
 
 
 def compile(
@@ -38,8 +46,9 @@ def compile(
     params: Mapping[str, Any] | None = None,
     modules: Mapping[str, nn.Module] | None = None,
     backend: Backend = "inductor",
-    reduction: Literal["mean", "sum"] = "mean",
-    compute_dtype: Literal["float32", "input"] = "float32",
+    reduction: Reduction = "mean",
+    compute_dtype: ComputeDtype = "float32",
+    checks: Checks = "first",
     name: str | None = None,
 ) -> Loss:
     """Make a loss of a program.
@@ -52,21 +61,31 @@ def compile(
         backend: `"inductor"` (default), `"eager"`, `"aot_eager"`, or any backend of torch.compile.
         reduction: what a loss call without `reduction=` does with its map.
         compute_dtype: `"float32"` calculates half precision in float32, `"input"` as it came.
+        checks: when tensors are held against the contract: `"first"` their form for each new
+            combination of shapes and dtypes, and their values then where the CPU has them;
+            `"always"` the values at every call, on any device; `"never"`.
         name: the loss's name in reports and in its graph.
 
     Returns:
         An `nn.Module` that takes the contract's inputs and returns a 0-dim tensor.
 
     Raises:
-        LossError: with every problem of the program, each with its place.
+        LossError: with every problem of the program and of the arguments, each with its place.
 
     Example:
-        >>> loss = lossdsl.compile("0.5*bce(p, y) + dice(p, y) + 0.1*tv(img)")
+        >>> loss = lossdsl.compile("0.5*bce(p, y) + dice(p, y) + 0.1*tv(img)", backend="eager")
         >>> loss(p=logits, y=mask, img=image).backward()
+        >>> list(loss.terms)
+        ['bce', 'dice', 'tv']
     """
     found = Diagnostics()
-    if not isinstance(program, str):
-        raise TypeError(f"a program is a str, not {type(program).__name__}: use lossdsl.load")
+    reads = "`lossdsl.load` takes files, `lossdsl.from_config` mappings"
+    arguments.judge_text("program", program, found, help=reads)
+    arguments.judge_named("inputs", {} if inputs is None else inputs, found)
+    _judge_parts(params, modules, backend, found)
+    if name is not None:
+        arguments.judge_text("name", name, found)
+    _raise(found)
     if names_a_file(program):
         found.add(
             "E504",
@@ -78,9 +97,10 @@ def compile(
     parsed = parse_program(Source(program), found)
     if parsed is None:
         raise_errors(found.errors)
-    options = _options(reduction=reduction, compute_dtype=compute_dtype)
+    options = _options(reduction=reduction, compute_dtype=compute_dtype, checks=checks)
     parsed = dataclasses.replace(parsed, options=options)
-    return _make(parsed, inputs or {}, params or {}, modules or {}, backend, name)
+    recipe = Recipe(parsed, dict(inputs or {}), dict(params or {}), backend, name)
+    return Loss(recipe, modules or {})
 
 
 def _options(**values: str) -> tuple[tree.Option, ...]:
@@ -93,19 +113,6 @@ def _options(**values: str) -> tuple[tree.Option, ...]:
             tree.Option(tree.Name(key, key_span), tree.Text(value, value_span), source.span())
         )
     return tuple(options)
-
-
-def _make(
-    program: tree.Program,
-    inputs: Mapping[str, str],
-    params: Mapping[str, Any],
-    modules: Mapping[str, nn.Module],
-    backend: Backend,
-    name: str | None,
-    judge_unused: bool = True,
-) -> Loss:
-    recipe = Recipe(program, dict(inputs), dict(params), backend, name, judge_unused)
-    return Loss(recipe, modules)
 
 
 def load(
@@ -123,7 +130,7 @@ def load(
             one of several losses.
         name: one of several losses, as behind the `#`.
         params: values that replace those of the file.
-        modules: the networks that the file calls, by name.
+        modules: the networks that the file calls, by name; each loss owns those that it calls.
         backend: as for `compile`.
 
     Returns:
@@ -132,8 +139,19 @@ def load(
 
     Raises:
         LossError: with every problem of the file, each with its line and column.
+
+    Example:
+        >>> loss = lossdsl.load("seg.yaml", backend="eager")
+        >>> value = loss(p=logits, y=mask, img=image)
+        >>> losses = lossdsl.load("gan.yaml", modules={"D": critic}, backend="eager")
+        >>> list(losses)
+        ['generator', 'discriminator']
+        >>> generator = lossdsl.load("gan.yaml", "generator", modules={"D": critic})
     """
     found = Diagnostics()
+    arguments.judge_path(path, found)
+    _judge_parts(params, modules, backend, found, name)
+    _raise(found)
     file = read_loss_file(path, found, name)
     if file is None:
         raise_errors(found.errors)
@@ -148,29 +166,68 @@ def from_config(
     modules: Mapping[str, nn.Module] | None = None,
     backend: Backend = "inductor",
 ) -> Any:
-    """Make the loss of a mapping that another tool has loaded: Hydra, OmegaConf, json.
+    """Make the loss (or losses) of a mapping that another tool has loaded: Hydra, OmegaConf, json.
 
-    The mapping has the keys of a loss file; see `load` for the rest.
+    Args:
+        mapping: the keys and values of a loss file.
+        name: one of several losses.
+        params: values that replace those of the mapping.
+        modules: the networks that it calls, by name.
+        backend: as for `compile`.
+
+    Returns:
+        What `load` returns for such a file.
+
+    Raises:
+        LossError: with every problem of the mapping, each with its place in it, written as YAML.
 
     Example:
-        >>> lossdsl.from_config({"loss": "bce(p, y) + w*tv(p)", "params": {"w": 0.1}})
+        >>> config = {"loss": "bce(p, y) + w*tv(p)", "params": {"w": 0.1}}
+        >>> loss = lossdsl.from_config(config, backend="eager")
+        >>> loss.contract.names
+        ('p', 'y')
     """
     found = Diagnostics()
+    _judge_parts(params, modules, backend, found, name)
+    _raise(found)
     file = read_mapping(mapping, found)
     if file is not None and name is not None:
-        if name not in file.programs:
-            names = [key for key in file.programs if key is not None]
-            found.add(
-                "E508",
-                f"there is no loss called `{name}`",
-                file.sources[0].span(0, 1),
-                help=closest(name, names) or f"there are {', '.join(names)}",
-            )
-            raise_errors(found.errors)
-        file = dataclasses.replace(file, chosen=name)
+        file = choose(file, name, found)
     if file is None:
         raise_errors(found.errors)
     return _losses_of(file, params or {}, modules or {}, backend)
+
+
+def _judge_parts(
+    params: object, modules: object, backend: object, found: Diagnostics, name: object = None
+) -> None:
+    """The arguments that all ways to make a loss share."""
+    arguments.judge_named("params", {} if params is None else params, found)
+    arguments.judge_named("modules", {} if modules is None else modules, found)
+    if name is not None:
+        arguments.judge_text("name", name, found)
+    if not callable(backend) and arguments.judge_text("backend", backend, found):
+        _judge_backend(str(backend), found)
+
+
+def _judge_backend(backend: str, found: Diagnostics) -> None:
+    if backend in _AT_HAND:
+        return
+    try:
+        torch_private.sizes_told_apart(backend)
+    except torch_private.UnknownBackend as unknown:
+        known = sorted({*_AT_HAND, *unknown.args[0]})
+        found.add(
+            "E509",
+            f"there is no backend `{backend}`",
+            Source(backend, "<backend>").span(),
+            help=closest(backend, known) or f"there are {', '.join(known)}",
+        )
+
+
+def _raise(found: Diagnostics) -> None:
+    if found.failed:
+        raise_errors(found.errors)
 
 
 def _losses_of(
@@ -179,37 +236,32 @@ def _losses_of(
     modules: Mapping[str, nn.Module],
     backend: Backend,
 ) -> Any:
+    calls = {key: networks.called(program) for key, program in file.programs.items()}
+    _spare_modules(file, modules, frozenset().union(*calls.values()))
     single = len(file.programs) == 1
-    wanted = {
-        key: program
-        for key, program in file.programs.items()
-        if file.chosen is None or key == file.chosen
-    }
-    made = {
-        key: _make(program, {}, params, _only_called(program, modules), backend, key, single)
-        for key, program in wanted.items()
-    }
+    made = {}
+    for key, program in file.programs.items():
+        if file.chosen is None or key == file.chosen:
+            own = {name: module for name, module in modules.items() if name in calls[key]}
+            made[key] = Loss(Recipe(program, {}, dict(params), backend, key, single), own)
     _share_weights(list(made.values()))
     if len(made) == 1 and (file.chosen is not None or single):
         return next(iter(made.values()))
     return nn.ModuleDict({str(key): loss for key, loss in made.items()})
 
 
-def _only_called(program: tree.Program, modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """The modules that this loss of the file calls: a generator's loss does not own the rest."""
-    called = set()
-    stack: list[Any] = [program.result]
-    for statement in program.statements:
-        if isinstance(statement, tree.Binding | tree.Term):
-            stack.append(statement.value)
-        elif isinstance(statement, tree.Function):
-            stack.append(statement.body)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, tree.Call):
-            called.add(node.callee.id)
-        stack.extend(tree.children(node))
-    return {name: module for name, module in modules.items() if name in called}
+def _spare_modules(file: LossFile, given: Iterable[str], called: frozenset[str]) -> None:
+    """A network that no loss of the file calls is most likely misspelt."""
+    found = Diagnostics()
+    source = file.sources[0]
+    for name in sorted(set(given) - called):
+        found.add(
+            "E510",
+            f"no loss of `{source.name}` calls the module `{name}`",
+            source.span(0, len(source.line(1))),
+            help=closest(name, called) or "leave it out of `modules=`",
+        )
+    _raise(found)
 
 
 def _share_weights(losses: list[Loss]) -> None:
@@ -223,100 +275,114 @@ def _share_weights(losses: list[Loss]) -> None:
 # --- checking ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `check` found. Prints as the rendered diagnostics.
-
-    Attributes:
-        ok: whether there are no errors.
-        diagnostics: errors, warnings and notes, in reading order.
-        contract: the inputs of the loss; of the first, where a file holds several.
-        contracts: the contracts of all losses by name.
-    """
-
-    diagnostics: tuple[Diagnostic, ...]
-    contracts: Mapping[str | None, Contract]
-
-    @property
-    def ok(self) -> bool:
-        return not self.errors
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(d for d in self.diagnostics if d.severity == "error")
-
-    @property
-    def contract(self) -> Contract | None:
-        return next(iter(self.contracts.values()), None)
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        return render_all(self.diagnostics) if self.diagnostics else "no problems"
-
-
 def check(
     text_or_path: str | os.PathLike[str],
     *,
     format: Format = "program",
     modules: Iterable[str] = (),
+    error: Iterable[str] = (),
+    ignore: Iterable[str] = (),
 ) -> CheckReport:
-    """Check a loss without making it. Bad input never raises: everything is in the report.
+    """Check a loss without making it.
 
     Args:
         text_or_path: a path-like; a str that is one line and ends in `.yaml`, `.yml` or `.loss`
             (perhaps with `#name`) is a path too; any other str is the text itself.
         format: `"yaml"` reads the text as a loss file.
         modules: names of the networks that `compile` will be given.
+        error: codes of warnings that count as errors.
+        ignore: codes of warnings that are left out. Both go before the options of a file.
+
+    Returns:
+        A report with all diagnostics and the contract. It is true where there are no errors.
+
+    Raises:
+        Nothing: whatever is wrong with the text, the file or an argument is in the report.
 
     Example:
-        >>> lossdsl.check("0.5*bce(p, y) + dise(p, y)").diagnostics[0].help
+        >>> report = lossdsl.check("0.5*bce(p, y) + dise(p, y)")
+        >>> report.ok
+        False
+        >>> report.diagnostics[0].help
         'did you mean `dice`?'
     """
     found = Diagnostics()
-    programs = _read(text_or_path, format, found)
+    names = arguments.judge_names("modules", modules, found)
+    levels = arguments.judge_levels(error, ignore, found)
+    programs, sources = _read(text_or_path, format, found) if names else ({}, ())
+    readable = not found.failed
     checked: dict[str | None, Checked] = {}
     for key, program in programs.items():
         one = Diagnostics()
         result = check_program(program, one, modules=frozenset(modules), judge_unused=False)
-        for diagnostic in one:
-            found.take(diagnostic)
         if result is not None:
             checked[key] = result
-    if len(checked) == len(programs):
+            options = result.declared.options
+            graph = optimise(build(result.program))
+            find_hazards(graph, result.declared.params, options.compute_dtype, one)
+            levels = options.levels.merged(levels)
+        for diagnostic in one:
+            found.take(diagnostic)
+    whole = readable and len(checked) == len(programs)
+    if whole:
         report_unused([(c.declared, c.used, c.bindings) for c in checked.values()], found)
     contracts = {key: Contract(c.program.inputs) for key, c in checked.items()}
-    return CheckReport(tuple(found.sorted()), contracts)
+    told = settled(found, levels, sources if whole else ())
+    told = fitted(told) if is_yaml(text_or_path, format) else told
+    return CheckReport(tuple(told), contracts)
 
 
 def _read(
     text_or_path: str | os.PathLike[str], format: Format, found: Diagnostics
-) -> dict[str | None, tree.Program]:
+) -> tuple[dict[str | None, tree.Program], tuple[Source, ...]]:
+    """The losses of a text or a file, and the texts that were read."""
+    known = arguments.judge_choice("format", format, get_args(Format), found)
+    if not arguments.judge_path(text_or_path, found) or not known:
+        return {}, ()
     if not isinstance(text_or_path, str) or names_a_file(text_or_path):
-        file = read_loss_file(text_or_path, found)
+        file = read_loss_file(text_or_path, found, to_check=True)
     elif format == "yaml":
-        file = read_yaml_text(text_or_path, found)
+        file = read_yaml_text(text_or_path, found, to_check=True)
     else:
-        program = parse_program(Source(text_or_path), found)
-        return {} if program is None else {None: program}
+        source = Source(text_or_path)
+        program = parse_program(source, found)
+        return ({}, ()) if program is None else ({None: program}, (source,))
     if file is None:
-        return {}
-    return {k: p for k, p in file.programs.items() if file.chosen is None or k == file.chosen}
+        return {}, ()
+    whole = file.chosen is None
+    programs = {k: p for k, p in file.programs.items() if whole or k == file.chosen}
+    return programs, tuple(file.sources) if whole else ()
 
 
 def format(text: str, *, format: Format = "program") -> str:
-    """The canonical text of a program (or with `format="yaml"` of a loss file).
+    """The canonical text of a program, or of a loss file.
 
     Comments stay, and the meaning too: `format(format(x)) == format(x)`.
 
+    Args:
+        text: the program, or the YAML.
+        format: `"yaml"` for a loss file.
+
+    Returns:
+        The text as it should be written.
+
     Raises:
         LossSyntaxError: the text is not a program.
+        LossConfigError: the text is not a loss file, or there is no such format.
+
+    Example:
+        >>> lossdsl.format("0.5 * bce(p,y)+dice( p, y )")
+        '0.5*bce(p, y) + dice(p, y)\\n'
+        >>> lossdsl.format("{loss: 'bce( p,y )'}", format="yaml")
+        "{loss: 'bce(p, y)'}"
     """
     from lossdsl.config.format_file import format_file
     from lossdsl.syntax.formatter import format_program
 
     found = Diagnostics()
+    arguments.judge_text("text", text, found)
+    arguments.judge_choice("format", format, get_args(Format), found)
+    _raise(found)
     source = Source(text)
     result = format_file(source, found) if format == "yaml" else format_program(source, found)
     if result is None:
@@ -324,42 +390,11 @@ def format(text: str, *, format: Format = "program") -> str:
     return result
 
 
-# --- the catalogue ----------------------------------------------------------------------------
-
-
-def losses() -> dict[str, LossRecord]:
-    """The catalogue: canonical name to record, in its order.
-
-    Example:
-        >>> lossdsl.losses()["dice"].family
-        'overlap'
-    """
-    return registry.records()
-
-
-def describe(name: str) -> LossRecord:
-    """The record of a loss by its name or an alias; prints as a page.
-
-    Raises:
-        LossNameError: no loss has this name.
-    """
-    record = registry.find(name)
-    if record is None:
-        span = Source(name, "<describe>").span()
-        message = f"there is no loss called `{name}`"
-        advice = closest(name, registry.names()) or "`lossdsl list` shows all losses"
-        raise LossNameError([Diagnostic("E202", message, span, (), advice)])
-    return record
-
-
 __all__ = [
     "CheckReport",
-    "LossConfigError",
     "check",
     "compile",
-    "describe",
     "format",
     "from_config",
     "load",
-    "losses",
 ]

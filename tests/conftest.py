@@ -1,11 +1,15 @@
-"""Golden files: what a person sees is kept as a file and compared letter by letter."""
+"""What tests of several rooms share: golden files, and graphs evaluated node by node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from lossdsl.ir.graph import Node
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -39,3 +43,54 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def node_values() -> Callable[..., dict[int, Any]]:
+    """`node_values(nodes, inputs, params, step)` is what each node gives, by its identity.
+
+    Every node runs by its own torch function: nothing of the backend has a part in it.
+    """
+
+    def evaluate(
+        nodes: Iterable[Node], inputs: Mapping[str, Any], params: Mapping[str, Any], step: int
+    ) -> dict[int, Any]:
+        values: dict[int, Any] = {}
+        for node in nodes:
+            operands = [values[id(operand)] for operand in node.operands]
+            values[id(node)] = _value(node, operands, inputs, params, step)
+        return values
+
+    return evaluate
+
+
+def _value(
+    node: Node,
+    operands: list[Any],
+    inputs: Mapping[str, Any],
+    params: Mapping[str, Any],
+    step: int,
+) -> Any:
+    import torch
+
+    literals = node.literals
+    match node.op:
+        case "input":
+            return inputs[literals["name"]]
+        case "number":
+            return literals["value"]
+        case "param":
+            return torch.tensor(params[literals["name"]])
+        case "clock":
+            return torch.tensor(float(step))
+        case "size":
+            return operands[0].shape[literals["axis"]]
+        case "list":
+            return operands
+        case "index":
+            items = literals["items"]
+            return operands[0][items[0] if len(items) == 1 else items]
+    names = node.keywords or (None,) * len(operands)
+    positional = [x for name, x in zip(names, operands, strict=True) if name is None]
+    keywords = {name: x for name, x in zip(names, operands, strict=True) if name is not None}
+    return node.run(*positional, **keywords, **literals)

@@ -75,7 +75,7 @@ class Net(nn.Module):
         x4 = self.up4(torch.cat([x4, grow(x8)], 1))
         x2 = self.up2(torch.cat([x2, grow(x4)], 1))
         x1 = self.up1(torch.cat([x1, grow(x2)], 1))
-        return self.head1(x1), [grow(self.head2(x2)), grow(grow(self.head4(x4)))]
+        return self.head1(x1), [self.head2(x2), self.head4(x4)]
 
 
 def mean_iou(p: Tensor, y: Tensor) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from lossdsl.checker.suggest import closest
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossInputError
 from lossdsl.source import Span
+from lossdsl.types.values import Listing, Record, Type
 
 
 class Absent:
@@ -20,158 +22,186 @@ class Absent:
 
 ABSENT = Absent()
 
+_STEP = re.compile(r"\.(\w+)|\[(-?\d+)\]")
 
-def bind(
-    contract: Contract,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    spare: frozenset[str],
-    whole: Span,
-) -> tuple[Any, ...]:
-    """The values in contract order.
 
-    A single mapping is a batch: its other keys are ignored. `spare` are declared inputs that
-    this loss does not read; naming them is no mistake.
+class Arguments:
+    """How a loss takes its inputs.
 
-    Raises:
-        LossInputError: an input is missing, unknown or given twice.
+    `spare` are declared inputs that it does not read: naming them is no mistake. `whole` is the
+    loss's text.
     """
-    names = contract.names
-    # What is optional may come as None: those losses take the longer way.
-    whole_batch = not any(entry.optional for entry in contract.entries)
-    if whole_batch and not kwargs and len(args) == len(names) and not _is_batch(contract, args):
-        return args
-    if whole_batch and not args and len(kwargs) == len(names):
-        try:
-            return tuple([kwargs[name] for name in names])
-        except KeyError:
-            pass
-    if not kwargs and _is_batch(contract, args):
-        given = dict(args[0])
-    else:
-        given = _by_name(contract, args, kwargs, spare, whole)
-    values = []
-    problems = []
-    for entry in contract:
-        if entry.name in given and not (entry.optional and given[entry.name] is None):
-            values.append(given[entry.name])
-        elif entry.optional:
-            values.append(ABSENT)
-        else:
-            came = ", ".join(f"`{name}`" for name in given) or "nothing"
-            problems.append(
-                Diagnostic(
-                    "E601",
-                    f"the input `{entry.name}` ({entry.type}) is missing",
-                    entry.span,
-                    (),
-                    closest(entry.name, (n for n in given if n not in names)) or f"came: {came}",
-                )
-            )
-    if problems:
-        raise LossInputError(problems)
-    return tuple(values)
 
-
-def _is_batch(contract: Contract, args: tuple[Any, ...]) -> bool:
-    """Whether the one positional argument is a batch rather than the only input itself."""
-    if len(args) != 1 or not isinstance(args[0], Mapping):
-        return False
-    single = len(contract) == 1 and contract[0].kind == "record"
-    return not single or contract[0].name in args[0]
-
-
-def _by_name(
-    contract: Contract,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    spare: frozenset[str],
-    whole: Span,
-) -> dict[str, Any]:
-    names = contract.names
-    problems = []
-    if len(args) > len(names):
-        problems.append(
-            Diagnostic(
-                "E602",
-                f"{len(args)} tensors came by position, and the loss has {len(names)} inputs",
-                whole,
-                (),
-                f"its inputs are {', '.join(names)}",
-            )
+    def __init__(self, contract: Contract, spare: frozenset[str], whole: Span) -> None:
+        self.contract = contract
+        self.spare = spare
+        self.whole = whole
+        self.names = contract.names
+        self.types = tuple(entry.type for entry in contract)
+        # What is optional may come as None: those losses take the longer way.
+        self.all_needed = not any(entry.optional for entry in contract)
+        self.single_record = len(contract) == 1 and contract[0].kind == "record"
+        self.vary = tuple(
+            index for index, entry in enumerate(contract) if entry.optional or _opens(entry.type)
         )
-    given = dict(zip(names, args, strict=False))
-    for name, value in kwargs.items():
-        if name in given:
-            problems.append(Diagnostic("E602", f"the input `{name}` came twice", whole))
-        elif name not in names and name not in spare:
-            problems.append(
-                Diagnostic(
-                    "E602",
-                    f"the loss has no input `{name}`",
-                    whole,
-                    (),
-                    closest(name, names) or f"its inputs are {', '.join(names)}",
+
+    # --- binding ---
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values in contract order. A single mapping is a batch: its other keys are ignored.
+
+        Raises:
+            LossInputError: an input is missing, unknown or given twice.
+        """
+        names = self.names
+        batch = self._is_batch(args)
+        if self.all_needed and not batch:
+            if not kwargs and len(args) == len(names):
+                return args
+            if not args and len(kwargs) == len(names):
+                try:
+                    return tuple([kwargs[name] for name in names])
+                except KeyError:
+                    pass
+        given = dict(args[0]) if batch and not kwargs else self._by_name(args, kwargs)
+        values = []
+        problems = []
+        for entry in self.contract:
+            if entry.name in given and not (entry.optional and given[entry.name] is None):
+                values.append(given[entry.name])
+            elif entry.optional:
+                values.append(ABSENT)
+            else:
+                came = ", ".join(f"`{name}`" for name in given) or "nothing"
+                help = closest(entry.name, (n for n in given if n not in names))
+                message = f"the input `{entry.name}` ({entry.type}) is missing"
+                problems.append(
+                    Diagnostic("E601", message, entry.span, (), str(help or f"came: {came}"))
                 )
-            )
-        given[name] = value
-    if problems:
-        raise LossInputError(problems)
-    return given
+        if problems:
+            raise LossInputError(problems)
+        return tuple(values)
 
+    def _is_batch(self, args: tuple[Any, ...]) -> bool:
+        """Whether the one positional argument is a batch rather than the only input itself."""
+        if len(args) != 1 or not isinstance(args[0], Mapping):
+            return False
+        return not self.single_record or self.names[0] in args[0]
 
-def key_of(values: Sequence[Any]) -> tuple[Any, ...]:
-    """What a check of these values depends on: shapes, dtypes and how containers nest."""
-    return tuple([_key(value) for value in values])
+    def _by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.names
+        problems = []
+        listed = f"its inputs are {', '.join(names)}"
+        if len(args) > len(names):
+            message = f"{len(args)} tensors came by position, and the loss has {len(names)} inputs"
+            problems.append(Diagnostic("E602", message, self.whole, (), listed))
+        given = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name in given:
+                message = f"the input `{name}` came twice"
+                problems.append(Diagnostic("E602", message, self.whole))
+            elif name not in names and name not in self.spare:
+                message = f"the loss has no input `{name}`"
+                help = str(closest(name, names) or listed)
+                problems.append(Diagnostic("E602", message, self.whole, (), help))
+            given[name] = value
+        if problems:
+            raise LossInputError(problems)
+        return given
 
+    # --- what distinguishes values ---
 
-def _key(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.shape, value.dtype
-    if isinstance(value, list | tuple):
-        return ("list", *map(_key, value))
-    if isinstance(value, Mapping):
-        return ("record", *((name, _key(part)) for name, part in value.items()))
-    if isinstance(value, Absent):
-        return ABSENT
-    return _parts_key(value)
+    def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """What a check of these values depends on: the shapes, dtypes and lengths that the loss
+        reads, and nothing else that containers hold."""
+        return tuple([_key(v, t) for v, t in zip(values, self.types, strict=True)])
 
+    def form(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """What the graph depends on: the lengths of open lists, and which inputs are absent."""
+        return tuple([_form(values[index], self.types[index]) for index in self.vary])
 
-def _parts_key(value: Any) -> Any:
-    """An object whose attributes are the parts: a model's output."""
-    parts = getattr(value, "__dict__", None)
-    if not parts:
-        return type(value), repr(value)[:80]
-    return (type(value), *((k, _key(v)) for k, v in parts.items() if isinstance(v, torch.Tensor)))
-
-
-def tensors_in(values: Sequence[Any]) -> list[torch.Tensor]:
-    """All tensors, containers opened."""
-    found: list[torch.Tensor] = []
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += tensors_in(value)
-        elif isinstance(value, Mapping):
-            found += tensors_in(list(value.values()))
-        else:
-            found += tensors_in(
-                [v for v in vars(value).values() if isinstance(v, torch.Tensor)]
-                if hasattr(value, "__dict__")
-                else []
-            )
-    return found
+    def tensors(self, values: Sequence[Any]) -> list[torch.Tensor]:
+        """All tensors that the loss reads, containers opened."""
+        found: list[torch.Tensor] = []
+        for value, type in zip(values, self.types, strict=True):
+            found.extend(_tensors(value, type))
+        return found
 
 
 def list_lengths(values: Mapping[str, Any], paths: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """How long the open lists of this call are."""
+    """How long the open lists of this call are, where that is not 1. What is no list, or is not
+    there, is told when the values are checked."""
     lengths = []
     for path in paths:
-        name, *keys = path.split(".")
-        value = values[name]
-        for key in keys:
-            value = value[key] if isinstance(value, Mapping) else getattr(value, key, None)
-        if isinstance(value, list | tuple):
+        value = _at(values, path)
+        if isinstance(value, list | tuple) and len(value) != 1:
             lengths.append((path, len(value)))
     return tuple(lengths)
+
+
+def _at(values: Mapping[str, Any], path: str) -> Any:
+    """The part of an input under a path such as `out.aux` or `rows[0]`; None without one."""
+    name = _STEP.split(path, maxsplit=1)[0]
+    value = values.get(name)
+    for step in _STEP.finditer(path, len(name)):
+        key, index = step.groups()
+        if key is not None:
+            value = part(value, key)
+        else:
+            items = value if isinstance(value, list | tuple) else ()
+            value = items[int(index)] if -len(items) <= int(index) < len(items) else None
+    return value
+
+
+def part(value: Any, key: str) -> Any:
+    """A part of a mapping by key, of any other object by attribute; None without it."""
+    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
+
+def _opens(type: Type | None) -> bool:
+    """Whether a type holds a list whose length the call decides."""
+    match type:
+        case Listing(None, _):
+            return True
+        case Listing(items, _):
+            return any(map(_opens, items or ()))
+        case Record(fields):
+            return any(_opens(inner) for _, inner in fields)
+    return False
+
+
+def _items(value: Any, type: Listing) -> Iterator[tuple[Any, Type | None]]:
+    known = type.items or ()
+    for index, item in enumerate(value):
+        yield item, known[index] if index < len(known) else type.item
+
+
+def _key(value: Any, type: Type | None) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.shape, value.dtype
+    if isinstance(type, Listing) and isinstance(value, list | tuple):
+        return tuple([_key(item, inner) for item, inner in _items(value, type)])
+    if isinstance(type, Record):
+        return tuple([_key(part(value, name), inner) for name, inner in type.fields])
+    return value.__class__
+
+
+def _form(value: Any, type: Type | None) -> Any:
+    if value is ABSENT:
+        return None
+    if isinstance(type, Listing) and isinstance(value, list | tuple):
+        return tuple([_form(item, inner) for item, inner in _items(value, type)])
+    if isinstance(type, Record):
+        return tuple([_form(part(value, name), inner) for name, inner in type.fields])
+    return ""
+
+
+def _tensors(value: Any, type: Type | None) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(type, Listing) and isinstance(value, list | tuple):
+        for item, inner in _items(value, type):
+            yield from _tensors(item, inner)
+    elif isinstance(type, Record):
+        for name, inner in type.fields:
+            yield from _tensors(part(value, name), inner)

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from lossdsl.checker.program import Checked
+from lossdsl.backend.arguments import part as part_of
+from lossdsl.checker.program import Checked, ClassCount
 from lossdsl.checker.typed import Entry
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
 from lossdsl.diagnostics.errors import LossInputError
@@ -39,9 +40,10 @@ class CallCheck:
     origins: dict[str, str] = field(default_factory=dict)
     open: list[tuple[Entry, Dim, int]] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
+    device: tuple[str, torch.device] | None = None
 
-    def run(self) -> None:
-        """Raise with everything that is wrong with these tensors.
+    def run(self) -> Mapping[str, ClassCount]:
+        """Raise with everything that is wrong with the tensors' forms; gives what labels may be.
 
         Raises:
             LossInputError: an input breaks the contract.
@@ -52,12 +54,11 @@ class CallCheck:
             found = Diagnostics()
             types = {name: type for name, type in given.items() if type is not None}
             returned = {place: _type_of(value) for place, value in self.networks().items()}
-            self.checked.retype(types, self.sizes, returned, found)
+            classes = self.checked.retype(types, self.sizes, returned, found)
             self.problems = [self._at_call(d) for d in found.errors]
-        if not self.problems:
-            self._check_values()
         if self.problems:
             raise LossInputError(self.problems)
+        return classes
 
     # --- matching one input ---
 
@@ -68,7 +69,7 @@ class CallCheck:
                 return self._match_tensor(entry, type, value, name)
             case Listing(items, item):
                 if not isinstance(value, list | tuple):
-                    self._wrong("E606", entry, f"`{name}` is a list, and a {_kind(value)} came")
+                    self._wrong("E606", entry, f"`{name}` is a list, and {_kind(value)} came")
                     return None
                 if items is not None and len(items) != len(value):
                     self._wrong(
@@ -84,7 +85,7 @@ class CallCheck:
             case Record(fields):
                 found = []
                 for key, part in fields:
-                    inner = _part(value, key)
+                    inner = part_of(value, key)
                     if inner is None:
                         self._wrong("E601", entry, f"`{name}` has no `{key}`")
                         continue
@@ -99,11 +100,18 @@ class CallCheck:
             self._wrong(
                 "E606",
                 entry,
-                f"`{name}` is a tensor, and a {_kind(value)} came",
+                f"`{name}` is a tensor, and {_kind(value)} came",
                 help="convert it: `torch.as_tensor(x)`"
                 if not isinstance(value, list | tuple)
                 else f"stack it, or declare it: `input {name}: list[{type}]`",
             )
+            return None
+        if value.layout is not torch.strided or value.is_nested:
+            layout = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+            help = "convert it: `x.to_dense()`" if not value.is_nested else "pad it, with a mask"
+            self._wrong("E606", entry, f"`{name}` is a dense tensor, and a {layout} one came", help)
+            return None
+        if value.dim() > 0 and not self._on_one_device(entry, value, name):
             return None
         problem = _dtype_problem(type.kind, value.dtype)
         if problem is not None:
@@ -129,10 +137,24 @@ class CallCheck:
                 "E603",
                 entry,
                 f"`{name}` is declared {type}, and {list(sizes)} came",
-                self._bindings_text(),
+                _one_too_many(type.shape, sizes, name) or self._bindings_text(),
             )
             return None
         return type.with_shape(shape)
+
+    def _on_one_device(self, entry: Entry, value: torch.Tensor, name: str) -> bool:
+        """Whether it is where the others are. What has no axes may be anywhere."""
+        if self.device is None:
+            self.device = name, value.device
+        first, device = self.device
+        if value.device != device:
+            self._wrong(
+                "E607",
+                entry,
+                f"`{first}` is on {device}, and `{name}` is on {value.device}",
+                "move it there: `x.to(device)`",
+            )
+        return value.device == device
 
     def _match_shape(
         self, entry: Entry, shape: Shape, sizes: tuple[int, ...], name: str
@@ -181,18 +203,24 @@ class CallCheck:
 
     def _settle(self) -> None:
         """Sizes such as `2*H` once all symbols are bound; alone, they bind theirs."""
-        for entry, dim, size in self.open:
-            number = self._number(dim)
-            if number is None:
-                number = self._solve(entry, dim, size)
-            if number is not None and number != size:
-                self._wrong(
-                    "E603",
-                    entry,
-                    f"`{entry.name}` is declared {entry.type}, and an axis of {size} came for "
-                    f"`{dim}`",
-                    self._bindings_text(),
-                )
+        waiting, before = self.open, len(self.open) + 1
+        while len(waiting) < before:
+            before = len(waiting)
+            waiting = [one for one in waiting if not self._settled(*one)]
+
+    def _settled(self, entry: Entry, dim: Dim, size: int) -> bool:
+        """Whether a size is known by now; it is held against the one that came."""
+        number = self._number(dim)
+        if number is None:
+            number = self._solve(entry, dim, size)
+        if number is not None and number != size:
+            self._wrong(
+                "E603",
+                entry,
+                f"`{entry.name}` is declared {entry.type}, and an axis of {size} came for `{dim}`",
+                self._bindings_text(),
+            )
+        return number is not None
 
     def _solve(self, entry: Entry, dim: Dim, size: int) -> int | None:
         """Bind the one symbol of a linear size; gives the nearest size that there is."""
@@ -216,15 +244,8 @@ class CallCheck:
     # --- telling ---
 
     def _wrong(self, code: str, entry: Entry, message: str, help: str | None = None) -> None:
-        lines = [line for line in (help, self._needed_by(entry.name)) if line]
+        lines = [line for line in (help, needed_by(self.readers, entry.name)) if line]
         self.problems.append(Diagnostic(code, message, entry.span, (), "\n".join(lines) or None))
-
-    def _needed_by(self, name: str) -> str | None:
-        terms = self.readers.get(name, ())
-        if not terms:
-            return None
-        shown = ", ".join(f"`{term}`" for term in terms[:5]) + (" …" if len(terms) > 5 else "")
-        return f"needed by the term{'s' if len(terms) > 1 else ''} {shown}"
 
     def _bindings_text(self) -> str | None:
         parts = [
@@ -275,44 +296,23 @@ class CallCheck:
                 )
         return None
 
-    # --- values ---
 
-    def _check_values(self) -> None:
-        """Ranges of what came, on the CPU only: elsewhere reading a value would wait."""
-        classes = self.checked.class_counts
-        for entry in self.entries:
-            value = self.values[entry.name]
-            if not isinstance(entry.type, Tensor) or not isinstance(value, torch.Tensor):
-                continue
-            if value.device.type != "cpu" or value.numel() == 0 or value.is_meta:
-                continue
-            problem = _value_problem(entry.type, value.detach(), classes.get(entry.name))
-            if problem is not None:
-                self._wrong("E605", entry, f"`{entry.name}` is {entry.type}, and {problem}")
-
-
-def _value_problem(type: Tensor, value: torch.Tensor, labels: tuple[int, int] | None) -> str | None:
-    """What is wrong with the values, if anything. `labels` is the class count and the ignored
-    index."""
-    slack = 1e-3
-    if type.kind == "labels" and labels is not None:
-        count, ignore = labels
-        kept = value[value != ignore]
-        if kept.numel() and (int(kept.min()) < 0 or int(kept.max()) >= count):
-            worst = int(kept.min()) if int(kept.min()) < 0 else int(kept.max())
-            return f"the label {worst} came: there are {count} classes (0 to {count - 1})"
+def needed_by(readers: Mapping[str, tuple[str, ...]], name: str) -> str | None:
+    """Which terms read an input."""
+    terms = readers.get(name, ())
+    if not terms:
         return None
-    if type.kind in ("prob", "class_prob"):
-        low, high = float(value.min()), float(value.max())
-        if low < -slack or high > 1 + slack:
-            return f"the value {low if low < -slack else high:g} came: it lies in [0, 1]"
-    if type.kind in ("mask", "one_hot") and bool(((value != 0) & (value != 1)).any()):
-        return "a value other than 0 and 1 came"
-    if type.kind == "sign" and bool((value.abs() != 1).any()):
-        return "a value other than -1 and 1 came"
-    if type.kind == "positive" and float(value.min()) <= 0:
-        return f"the value {float(value.min()):g} came: it lies above 0"
-    return None
+    shown = ", ".join(f"`{term}`" for term in terms[:5]) + (" …" if len(terms) > 5 else "")
+    return f"needed by the term{'s' if len(terms) > 1 else ''} {shown}"
+
+
+def _one_too_many(shape: Shape, sizes: tuple[int, ...], name: str) -> str | None:
+    """The index that takes an axis of size 1 away, where the other axes are as declared."""
+    rank = shape.rank
+    if rank is None or len(sizes) != rank + 1 or 1 not in sizes[1:]:
+        return None
+    axis = sizes.index(1, 1)
+    return f"give it without its axis of size 1: `{name}[{':, ' * axis}0]`"
 
 
 def _dtype_problem(kind: str, dtype: torch.dtype) -> tuple[str, str] | None:
@@ -337,14 +337,10 @@ def _type_of(value: Any) -> Type:
     return Record(())
 
 
-def _part(value: Any, key: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(key)
-    return getattr(value, key, None)
-
-
 def _kind(value: Any) -> str:
-    return "None" if value is None else type(value).__name__
+    """What came, with its article."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _shown(value: Any) -> str:
@@ -354,4 +350,4 @@ def _shown(value: Any) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {_shown(v)}" for k, v in value.items()) + "}"
-    return _kind(value)
+    return "None" if value is None else type(value).__name__

@@ -10,7 +10,7 @@ from typing import Any
 from torch import fx
 
 from lossdsl.backend import runtime
-from lossdsl.backend.state_names import CLOCKS, argument_name, state_name
+from lossdsl.backend.names import CLOCKS, StateNames, argument_names
 from lossdsl.checker.declarations import Param
 from lossdsl.functions.convert import as_scalar
 from lossdsl.ir.graph import Graph, Node, Term, is_python_number, topological
@@ -39,9 +39,11 @@ _SHOWN = 120
 """How much of a line is shown above a node."""
 
 
-def lower(graph: Graph, inputs: Iterable[str], params: dict[str, Param]) -> Lowered:
+def lower(
+    graph: Graph, inputs: Iterable[str], params: dict[str, Param], names: StateNames
+) -> Lowered:
     """Write the graph of a loss. Its placeholders are the contract's inputs in order."""
-    return _Lowering(graph, tuple(inputs), params).run()
+    return _Lowering(graph, tuple(inputs), params, names).run()
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _Lowering:
     source: Graph
     inputs: tuple[str, ...]
     params: dict[str, Param]
+    names: StateNames
     graph: fx.Graph = field(default_factory=fx.Graph)
     made: dict[int, Any] = field(default_factory=dict)
 
@@ -56,7 +59,7 @@ class _Lowering:
         # Names are given explicitly: fx's own lower-casing would let input `B` overwrite `b`.
         placeholders = {
             name: self.graph.create_node("placeholder", safe, (), {}, safe)
-            for name, safe in zip(self.inputs, map(argument_name, self.inputs), strict=True)
+            for name, safe in zip(self.inputs, argument_names(self.inputs), strict=True)
         }
         terms = [term for term in self.source.terms if not term.dropped]
         owners = self._owners(terms)
@@ -111,7 +114,7 @@ class _Lowering:
                 return self._call(target, (*arguments, key), {}, node, owners, "item")
         assert not isinstance(node.op, str)
         if node.op.group == "module":
-            made = self.graph.call_module(state_name(node.op.name), tuple(arguments))
+            made = self.graph.call_module(self.names.modules[node.op.name], tuple(arguments))
             return self._tag(made, node.span, owners)
         keywords = node.keywords or (None,) * len(arguments)
         positional = tuple(a for a, k in zip(arguments, keywords, strict=True) if k is None)
@@ -135,7 +138,7 @@ class _Lowering:
     def _param(self, node: Node) -> fx.Node:
         name = node.literals["name"]
         param = self.params[name]
-        read = self._tag(self.graph.get_attr(state_name(name)), node.span, ())
+        read = self._tag(self.graph.get_attr(self.names.params[name]), node.span, ())
         bounds = {k: v for k, v in (("low", param.low), ("high", param.high)) if v is not None}
         if bounds:
             read = self._call(runtime.learnable, (read,), bounds, node, (), "learnable")
@@ -170,7 +173,8 @@ class _Lowering:
             made = self.made[id(term.raw)]
             if self._is_tensor(term.raw):
                 return made
-        return next(iter(placeholders.values()))
+        values = tuple(placeholders.values())
+        return self.graph.create_node("call_function", runtime.nothing, values, {}, "nothing")
 
     def _raw(self, term: Term, anchor: Any) -> fx.Node:
         made = self.made[id(term.raw)]

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, fx, nn
 
 from lossdsl.backend import torch_private
-from lossdsl.backend.arguments import ABSENT, bind, key_of, list_lengths, tensors_in
-from lossdsl.backend.call_check import CallCheck
+from lossdsl.backend.arguments import ABSENT, Arguments
+from lossdsl.backend.call_check import CallCheck, needed_by
+from lossdsl.backend.graphs import Graphs
 from lossdsl.backend.ledger import Ledger, Report
+from lossdsl.backend.names import CLOCKS
 from lossdsl.backend.network_shapes import network_shapes
-from lossdsl.backend.pipeline import Recipe, Stages, run
-from lossdsl.backend.state_names import CLOCKS, state_name
+from lossdsl.backend.params import config_error, register, settable
+from lossdsl.backend.pipeline import Recipe, Stages
+from lossdsl.backend.traced_sizes import disagreement, plan_of
+from lossdsl.backend.value_check import ValueCheck
 from lossdsl.checker.contract import Contract
-from lossdsl.checker.declarations import Param, plain_value
+from lossdsl.checker.declarations import Param
+from lossdsl.checker.options import Checks
 from lossdsl.checker.program import Variant
-from lossdsl.checker.suggest import closest
-from lossdsl.checker.typed import Entry
-from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import LossConfigError, LossError, LossInputError
-from lossdsl.source import Source, Span
+from lossdsl.source import Span
 from lossdsl.types.values import Module
 
-_REMADE = ("_stages", "_graphs", "_calls", "_runs", "_last")
+_REMADE = ("_first", "_arguments", "_plan", "_graphs", "_forms", "_runs", "_last")
+"""What a copy makes anew from the recipe."""
 
-_warned = False
+_MOST_RUNS = 4096
+"""Data in which no two batches have the same sizes must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class _Run:
     stages: Stages
     call: Callable[..., Any]
     used: tuple[bool, ...] | None
+    check: ValueCheck | None = None
 
 
 class LossModule(nn.Module):
@@ -53,22 +58,23 @@ class LossModule(nn.Module):
     def __init__(self, recipe: Recipe, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self._recipe = recipe
+        self._whole = recipe.program.span
+        self._bound = frozenset(modules)
         self._start()
-        self._take_modules(modules)
         self._look()
+        self._take_modules(modules)
         self._freeze()
-        for param in self._params.values():
-            self._register(param)
+        for name, param in self._params.items():
+            register(self, self._first.names.params[name], param)
         for clock in CLOCKS.values():
             self.register_buffer(clock, torch.zeros((), dtype=torch.int64))
-        # Made now, so that an outer torch.compile finds it and need not trace its making.
-        self._graph(Variant())
+        self._checks: Checks = self._first.checked.declared.options.checks
+        self._trace_ready()
 
     def _start(self) -> None:
         """Forget everything that is made from the recipe when it is needed."""
-        self._stages: dict[Variant, Stages] = {}
-        self._graphs: dict[Variant, fx.GraphModule] = {}
-        self._calls: dict[Variant, Callable[..., Any]] = {}
+        self._graphs = Graphs(self._recipe, self, self._bound)
+        self._forms: dict[Any, _Run] = {}
         self._runs: dict[Any, _Run] = {}
         self._last: Ledger | None = None
 
@@ -78,29 +84,17 @@ class LossModule(nn.Module):
     def _params(self) -> dict[str, Param]:
         return self._first.checked.declared.params
 
-    def _register(self, param: Param) -> None:
-        if param.role == "fixed":
-            return
-        values = param.value if isinstance(param.value, tuple) else (param.value,)
-        if param.role == "learnable":
-            weight = torch.tensor(values, dtype=torch.get_default_dtype())
-            self.register_parameter(state_name(param.name), nn.Parameter(weight))
-            return
-        # float64, so that a weight of 0.1 is 0.1 for losses that calculate in float64.
-        self.register_buffer(state_name(param.name), torch.tensor(values, dtype=torch.float64))
-
     def _take_modules(self, modules: Mapping[str, nn.Module]) -> None:
         """Own the bound networks; those declared frozen neither train nor change mode."""
-        self._bound = frozenset(modules)
         for name, module in modules.items():
             if not isinstance(module, nn.Module):
-                raise _config_error("E510", f"the module `{name}` is not an nn.Module", name)
-            self.add_module(state_name(name), module)
+                raise config_error("E510", f"the module `{name}` is not an nn.Module", name)
+            self.add_module(self._first.names.modules[name], module)
 
     def _freeze(self) -> None:
         for name, entry in self._first.checked.declared.inputs.items():
-            module = self._modules.get(state_name(name))
-            if isinstance(entry.type, Module) and entry.type.frozen and module is not None:
+            if isinstance(entry.type, Module) and entry.type.frozen and name in self._bound:
+                module = self.get_submodule(self._first.names.modules[name])
                 module.eval()
                 module.requires_grad_(False)
 
@@ -125,158 +119,171 @@ class LossModule(nn.Module):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in _REMADE} | {
-            "_first": None
-        }
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {key: value for key, value in state.items() if key not in _REMADE}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._start()
         self._look()
-        self._graph(Variant())
+        self._trace_ready()
 
     def _look(self) -> None:
         """Check the program, and keep what every call needs."""
-        self._first = self._stage(Variant())
-        program = self._first.checked.program
-        self._contract = Contract(program.inputs)
-        declared = self._first.checked.declared.inputs
-        self._spare = frozenset(declared) - set(self._contract.names)
-        self._whole = self._recipe.program.span
+        self._first = self._graphs.stages(Variant())
+        contract = Contract(self._first.checked.program.inputs)
+        spare = frozenset(self._first.checked.declared.inputs) - set(contract.names)
+        self._arguments = Arguments(contract, spare, self._whole)
+        self._plan = plan_of(contract)
 
-    # --- making graphs ---
-
-    def _stage(self, variant: Variant) -> Stages:
-        if variant not in self._stages:
-            self._stages[variant] = run(self._recipe, self._bound, variant)
-        return self._stages[variant]
-
-    def _graph(self, variant: Variant) -> fx.GraphModule:
-        """The generated module of a variant. It shares this module's state, by sharing the
-        dictionaries that hold it: whatever is moved, loaded or replaced here is so there."""
-        if variant not in self._graphs:
-            lowered = self._stage(variant).lowered
-            self._graphs[variant] = self._generated(lowered.graph)
-        return self._graphs[variant]
-
-    def _generated(self, graph: fx.Graph) -> fx.GraphModule:
-        made = fx.GraphModule(self, graph, class_name="Loss")
-        made._parameters = self._parameters
-        made._buffers = self._buffers
-        made._modules = self._modules
-        return made
-
-    def _callable(self, variant: Variant) -> Callable[..., Any]:
-        """The graph as the chosen backend runs it."""
-        if variant not in self._calls:
-            graph = self._graph(variant)
-            backend = self._recipe.backend
-            if backend != "eager" and not (backend == "inductor" and _runs_eagerly()):
-                graph.compile(
-                    backend=_told_apart(backend),
-                    fullgraph=True,
-                    recompile_limit=torch_private.RECOMPILE_LIMIT,
-                    isolate_recompiles=True,
-                )
-            self._calls[variant] = graph
-        return self._calls[variant]
+    def _trace_ready(self) -> None:
+        """Make the first graph now, so that an outer torch.compile finds it where it stands."""
+        if not self._arguments.vary:
+            self._forms[()] = _Run(self._first, self._graphs.module(Variant()).forward, None)
 
     # --- the call ---
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The loss of these inputs: by keyword, by position in contract order, or one mapping.
 
+        Returns:
+            A tensor without axes, in float32 or, where inputs are so, in float64.
+
         Raises:
             LossInputError: the inputs break the contract.
+
+        Example:
+            >>> loss = lossdsl.compile("mse(p, y)")
+            >>> loss(p, y), loss(p=p, y=y), loss({"p": p, "y": y, "id": ids})
         """
-        values = bind(self.contract, args, kwargs, self._spare, self._whole)
+        values = self._arguments.bind(args, kwargs)
         if torch.compiler.is_compiling():
             return self._inside_compiled(values)
-        if torch_private.in_transform():
-            result: Tensor = self._graph(Variant()).forward(*values)[0]
-            return result
-        key = key_of(values)
+        transformed = torch_private.in_transform()
+        key = (transformed, torch.is_grad_enabled(), *self._arguments.key(values))
         prepared = self._runs.get(key)
         if prepared is None:
-            return self._first_call(key, values)
+            result: Tensor = torch_private.untraced(self._first_call)(key, values, transformed)
+            return result
+        if self._checks == "always" and not transformed:
+            self._check_values(prepared, self._given(values), wait=True)
+        return self._finish(prepared, values, transformed)
+
+    def _finish(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
         if prepared.used is not None:
             values = _present(values, prepared.used)
-        return self._finish(prepared, values)
-
-    def _finish(self, prepared: _Run, values: tuple[Any, ...]) -> Tensor:
-        device = _device(values)
         try:
-            if torch.is_autocast_enabled(device):
-                with torch.autocast(device, enabled=False):
+            if torch_private.autocast_somewhere():
+                with self._without_autocast(values):
                     value, raws, weights = prepared.call(*values)
             else:
                 value, raws, weights = prepared.call(*values)
         except (RuntimeError, IndexError, ValueError) as error:
             self._explain(values, prepared, error)
             raise
+        if not transformed:
+            # Not through nn.Module's attribute, which looks for Parameters first.
+            self.__dict__["_last"] = Ledger(prepared.stages.lowered, raws, weights)
+        result: Tensor = value
+        return result
+
+    def _without_autocast(self, values: tuple[Any, ...]) -> Any:
+        """A loss decides by itself what is calculated in which precision."""
+        tensors = self._arguments.tensors(values)
+        device = tensors[0].device.type if tensors else "cpu"
+        if device == "meta":
+            return nullcontext()
+        return torch.autocast(device, enabled=False)
+
+    def _inside_compiled(self, values: tuple[Any, ...]) -> Tensor:
+        """Part of a larger compiled region: the graph is traced into it."""
+        form = self._arguments.form(values)
+        if form not in self._forms:
+            raise ValueError(
+                "this loss was not called with such lists or optional inputs yet, and cannot be "
+                "made while torch.compile traces: call it once before, outside"
+            )
+        problem = disagreement(self._plan, values)
+        if problem is not None:
+            raise ValueError(problem)
+        prepared = self._forms[form]
+        if prepared.used is not None:
+            values = _present(values, prepared.used)
+        with self._without_autocast(values):
+            value, raws, weights = prepared.call(*values)
         self._last = Ledger(prepared.stages.lowered, raws, weights)
         result: Tensor = value
         return result
 
-    def _inside_compiled(self, values: tuple[Any, ...]) -> Tensor:
-        """Part of a larger compiled region: the graph is traced into it."""
-        stages = self._first
-        value, raws, weights = self._graph(Variant()).forward(*values)
-        self._last = Ledger(stages.lowered, raws, weights)
-        result: Tensor = value
-        return result
-
-    def _first_call(self, key: Any, values: tuple[Any, ...]) -> Tensor:
-        """New shapes: check them, pick the variant, and let the backend compile if it must."""
+    def _first_call(self, key: Any, values: tuple[Any, ...], transformed: bool) -> Tensor:
+        """New shapes: pick the variant, check them, and let the backend compile if it must."""
         names = self.contract.names
-        absent = frozenset(n for n, v in zip(names, values, strict=True) if v is ABSENT)
-        given = {n: v for n, v in zip(names, values, strict=True) if v is not ABSENT}
-        lists = self._first.checked.lists
-        lengths = tuple(
-            (path, length)
-            for path, length in list_lengths(given, tuple(lists))
-            if length != lists[path] or absent
-        )
-        variant = Variant(lengths, absent)
+        given = self._given(values)
         try:
-            stages = self._stage(variant)
+            stages = self._graphs.stages_for(given, frozenset(names).difference(given))
         except LossError as error:
             raise LossInputError(error.diagnostics) from None
-        entries = [e for e in stages.checked.program.inputs if e.name in given]
-        self._check(stages, entries, given)
-        used = tuple(v is not ABSENT for v in values) if absent else None
-        prepared = _Run(stages, self._callable(variant), used)
-        if used is not None:
-            values = _present(values, used)
-        if self._recipe.backend != "eager":
-            marked = torch_private.batch_varies(tensors_in(values))
-            with marked, torch_private.batch_of_one_is_ordinary():
-                result = self._finish(prepared, values)
+        check = None if self._checks == "never" else self._check(stages, given)
+        used = tuple(v is not ABSENT for v in values) if len(given) < len(names) else None
+        graph = self._graphs.module(stages.variant)
+        self._forms[self._arguments.form(values)] = _Run(stages, graph.forward, used)
+        call = graph.forward if transformed else self._graphs.call(stages.variant)
+        prepared = _Run(stages, call, used, check)
+        if not transformed:
+            self._check_values(prepared, given, wait=self._checks == "always")
+        if call == graph.forward:
+            result = self._finish(prepared, values, transformed)
         else:
-            result = self._finish(prepared, values)
+            marked = torch_private.batch_varies(self._arguments.tensors(values))
+            with marked, torch_private.batch_of_one_is_ordinary():
+                result = self._finish(prepared, values, transformed)
         if result.dim() != 0:
             message = f"a loss is one number, and this returned {list(result.shape)}"
             help = "a primitive returned another map than its signature says"
             raise LossInputError([Diagnostic("E603", message, self._whole, (), help)])
+        if len(self._runs) >= _MOST_RUNS:
+            self._runs.clear()
         self._runs[key] = prepared
         return result
 
-    def _check(self, stages: Stages, entries: Sequence[Entry], given: Mapping[str, Any]) -> None:
-        """Hold the inputs, and what networks make of them, against the contract."""
+    def _given(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """The inputs that came, by name."""
+        names = self._arguments.names
+        return {n: v for n, v in zip(names, values, strict=True) if v is not ABSENT}
+
+    def _check(self, stages: Stages, given: Mapping[str, Any]) -> ValueCheck:
+        """Hold the forms of the inputs, and what networks make of them, against the contract."""
+        entries = [e for e in stages.checked.program.inputs if e.name in given]
 
         def networks() -> Mapping[Span, Any]:
             values = tuple(given[entry.name] for entry in entries)
-            return network_shapes(self._graph(stages.variant), values)
+            return network_shapes(self._graphs.module(stages.variant), values)
 
-        CallCheck(stages.checked, entries, given, stages.readers, networks).run()
+        classes = CallCheck(stages.checked, entries, given, stages.readers, networks).run()
+        return ValueCheck(entries, classes, stages.hiding)
+
+    def _check_values(self, prepared: _Run, given: Mapping[str, Any], *, wait: bool) -> None:
+        """Hold the values against their kinds; `wait` for a device that has them."""
+        if prepared.check is None:
+            return
+        readers = prepared.stages.readers
+        problems = [
+            Diagnostic(
+                "E605", message, entry.span, (), _lines(advice, needed_by(readers, entry.name))
+            )
+            for entry, message, advice in prepared.check.problems(given, wait=wait)
+        ]
+        if problems:
+            raise LossInputError(problems)
 
     def _explain(self, values: tuple[Any, ...], prepared: _Run, error: Exception) -> None:
         """torch failed: if the values break the contract, say that instead."""
-        entries = prepared.stages.checked.program.inputs
-        present = [e for e in entries if e.name not in prepared.stages.variant.absent]
+        absent = prepared.stages.variant.absent
+        present = [e for e in prepared.stages.checked.program.inputs if e.name not in absent]
         given = {e.name: v for e, v in zip(present, values, strict=True)}
         try:
-            self._check(prepared.stages, present, given)
+            check = self._check(prepared.stages, given)
+            self._check_values(replace(prepared, check=check), given, wait=False)
         except LossInputError as found:
             raise found from error
         if isinstance(error, ValueError):
@@ -322,48 +329,41 @@ class LossModule(nn.Module):
         Raises:
             LossConfigError: no such param, one that is fixed at compile time, or a bad value.
         """
-        for name, value in params.items():
-            self._check_settable(name, value)
+        values = {name: settable(self._params, name, value) for name, value in params.items()}
+        found = Diagnostics()
+        self._first.checked.judge_params(values, found)
+        if found.failed:
+            raise LossConfigError(found.errors)
         with torch.no_grad():
             for name, value in params.items():
-                target = self._buffers.get(state_name(name))
+                attribute = self._first.names.params[name]
+                target = self._buffers.get(attribute)
                 if target is None:
-                    target = self.get_parameter(state_name(name))
+                    target = self.get_parameter(attribute)
                 target.copy_(torch.as_tensor(value, dtype=target.dtype).reshape(target.shape))
 
-    def _check_settable(self, name: str, value: Any) -> None:
-        param = self._params.get(name)
-        if param is None:
-            known = closest(name, self._params) or f"its params are {', '.join(self._params)}"
-            raise _config_error(
-                "E511", f"the loss has no param `{name}`", name, known if self._params else None
-            )
-        if param.role == "fixed":
-            raise _config_error(
-                "E511",
-                f"the param `{name}` is fixed at compile time",
-                name,
-                "compile the loss again with `params={…}`",
-            )
-        plain = plain_value(value.tolist() if isinstance(value, Tensor) else value)
-        listed = isinstance(param.value, tuple)
-        if plain is None or isinstance(plain, bool | str) or isinstance(plain, tuple) != listed:
-            what = "a list of finite numbers" if listed else "a finite number"
-            raise _config_error("E511", f"the param `{name}` is {what}, not {value!r}", name)
-        if isinstance(plain, tuple) and isinstance(param.value, tuple):
-            if len(plain) != len(param.value):
-                raise _config_error(
-                    "E511", f"the param `{name}` has {len(param.value)} numbers", name
-                )
-        elif isinstance(plain, float) and not math.isfinite(plain):
-            raise _config_error("E511", f"the param `{name}` is finite, not {value!r}", name)
+    @property
+    def checks(self) -> Checks:
+        """When tensors are held against the contract: `"first"` (their form for each new
+        combination of shapes and dtypes, and their values then, if the CPU has them),
+        `"always"` (their values at every call too, wherever they are), or `"never"`."""
+        return self._checks
+
+    @checks.setter
+    def checks(self, when: Checks) -> None:
+        known = get_args(Checks)
+        if when not in known:
+            help = f"it is one of {', '.join(map(repr, known))}"
+            raise config_error("E509", f"there is no level of checks {when!r}", str(when), help)
+        self._checks = when
+        self._runs.clear()
 
     # --- what it is ---
 
     @property
     def contract(self) -> Contract:
         """The inputs in order: name, kind, shape, dtype, declared or inferred."""
-        return self._contract
+        return self._arguments.contract
 
     @property
     def source(self) -> str:
@@ -388,7 +388,7 @@ class LossModule(nn.Module):
         copies: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(lowered.graph, copies)
         graph.output(copies[lowered.value])
-        made = self._generated(graph)
+        made = self._graphs.generated(graph)
         # Whether a bound network may be dropped is asked of the module that holds it.
         made.graph.eliminate_dead_code()
         made.recompile()
@@ -403,42 +403,5 @@ def _present(values: tuple[Any, ...], used: tuple[bool, ...]) -> tuple[Any, ...]
     return tuple(value for value, kept in zip(values, used, strict=True) if kept)
 
 
-def _device(values: Sequence[Any]) -> str:
-    for value in values:
-        if isinstance(value, Tensor):
-            return value.device.type
-    tensors = tensors_in(values)
-    return tensors[0].device.type if tensors else "cpu"
-
-
-def _config_error(code: str, message: str, name: str, help: str | None = None) -> LossConfigError:
-    span = Source(name, "<call>").span()
-    return LossConfigError([Diagnostic(code, message, span, (), help)])
-
-
-def _told_apart(backend: Any) -> Callable[..., Any]:
-    try:
-        return torch_private.sizes_told_apart(backend)
-    except torch_private.UnknownBackend as unknown:
-        known = ["eager", *unknown.args[0]]
-        raise _config_error(
-            "E509",
-            f"there is no backend `{backend}`",
-            str(backend),
-            closest(str(backend), known) or f"there are {', '.join(known)}",
-        ) from None
-
-
-def _runs_eagerly() -> bool:
-    """Whether Inductor cannot build code here. Says so once, with the way out."""
-    global _warned
-    reason = torch_private.compiler_missing()
-    if reason is not None and not _warned:
-        _warned = True
-        warnings.warn(
-            "no C++ compiler was found, so losses run eagerly: install one (Debian: "
-            "`apt install g++`; conda: `conda install gxx`; macOS: `xcode-select --install`) "
-            f"or compile with backend='eager'. Inductor said: {reason}",
-            stacklevel=4,
-        )
-    return reason is not None
+def _lines(*lines: str | None) -> str | None:
+    return "\n".join(line for line in lines if line) or None

@@ -25,7 +25,8 @@ def network_shapes(graph: fx.GraphModule, values: Sequence[Any]) -> dict[Span, A
     mode = torch_private.fake_tensors()
     recorder = _Recorder(graph, mode)
     with mode, torch.no_grad():
-        fakes = torch_private.tensors_mapped(mode.from_tensor, tuple(values))
+        # Made from their sizes: what autograd or a transform knows of the values is not asked.
+        fakes = torch_private.tensors_mapped(_alike_in_size, tuple(values))
         # What fails here (a network that returns a tuple where a tensor is meant) is told by the
         # rules that read the results; what they accept fails again in the call itself.
         with contextlib.suppress(Exception):
@@ -55,6 +56,10 @@ class _Recorder(fx.Interpreter):
             for name, tensor in (*network.named_parameters(), *network.named_buffers())
         }
         return torch.func.functional_call(network, state, args, kwargs)
+
+
+def _alike_in_size(value: torch.Tensor) -> torch.Tensor:
+    return torch.empty(value.shape, dtype=value.dtype, device=value.device)
 
 
 def _alike(seen: list[Any]) -> bool:

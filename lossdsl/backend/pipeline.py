@@ -8,9 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from lossdsl.backend.lower import Lowered, lower
+from lossdsl.backend.names import StateNames, state_names
 from lossdsl.checker.program import Checked, Variant, check_program
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import raise_errors
+from lossdsl.diagnostics.levels import settled
+from lossdsl.functions import convert, operators
+from lossdsl.hazards.find import find_hazards
 from lossdsl.ir.build import build
 from lossdsl.ir.graph import Graph, topological
 from lossdsl.ir.passes import optimise
@@ -38,6 +42,7 @@ class Stages:
     graph: Graph
     optimised: Graph
     lowered: Lowered
+    names: StateNames
     warnings: tuple[Diagnostic, ...]
 
     @cached_property
@@ -50,6 +55,17 @@ class Stages:
                     name = node.literals["name"]
                     readers[name] = (*readers.get(name, ()), term.name)
         return readers
+
+    @cached_property
+    def hiding(self) -> frozenset[str]:
+        """The inputs that are read behind a mask or a condition: there they may hold anything."""
+        hidden = [
+            node
+            for node in self.graph.nodes()
+            if node.run in (convert.hidden, operators.where) or {"mask", "where"} & {*node.keywords}
+        ]
+        below = topological(operand for node in hidden for operand in node.operands)
+        return frozenset(node.literals["name"] for node in below if node.op == "input")
 
 
 def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None) -> Stages:
@@ -74,9 +90,16 @@ def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None)
         raise_errors(found.errors)
     graph = _without_absent(build(checked.program), variant)
     optimised = optimise(graph)
+    declared = checked.declared
+    find_hazards(optimised, declared.params, declared.options.compute_dtype, found)
+    judged = (recipe.program.span.source,) if recipe.judge_unused else ()
+    told = settled(found, declared.options.levels, judged)
+    if any(diagnostic.severity == "error" for diagnostic in told):
+        raise_errors(d for d in told if d.severity == "error")
     inputs = [e.name for e in checked.program.inputs if e.name not in variant.absent]
-    lowered = lower(optimised, inputs, checked.declared.params)
-    return Stages(variant, checked, graph, optimised, lowered, tuple(found.warnings))
+    names = state_names(declared.params, sorted({*modules, *checked.program.modules}))
+    lowered = lower(optimised, inputs, declared.params, names)
+    return Stages(variant, checked, graph, optimised, lowered, names, tuple(told))
 
 
 def _without_absent(graph: Graph, variant: Variant) -> Graph:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossdsl.backend import torch_private
+
 
 def field(container: Any, key: str) -> Any:
     """A part of a mapping by key, of any other object by attribute."""
@@ -41,6 +43,14 @@ def size(x: Tensor, axis: int) -> int:
 def constant(value: float, like: Tensor) -> Tensor:
     """A number as a tensor in the precision and on the device of another."""
     return torch.full((), value, dtype=like.dtype, device=like.device)
+
+
+def nothing(*inputs: Any) -> Tensor:
+    """The value of a loss in which no term reads a tensor: 0, where the inputs are."""
+    leaves = [x for x in torch_private.leaves(inputs) if isinstance(x, Tensor)]
+    double = any(leaf.dtype == torch.float64 for leaf in leaves)
+    dtype = torch.float64 if double else torch.float32
+    return torch.zeros((), dtype=dtype, device=leaves[0].device if leaves else None)
 
 
 def ledger(values: Sequence[Tensor]) -> Tensor:

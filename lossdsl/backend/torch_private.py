@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,9 +15,21 @@ from torch.utils import _pytree
 
 _MARKS = ("_dynamo_weak_dynamic_indices", "_has_dynamo_dim_marking")
 
-RECOMPILE_LIMIT = 64
+_RECOMPILE_LIMIT = 64
 """Training, validation, autocast and a last smaller batch each take an entry of Dynamo's cache;
 its default of 8 is soon reached, and the rest then runs eagerly without a word."""
+
+
+def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch.compile` in one graph, with a cache that no other function's graphs fill."""
+    made: Callable[..., Any] = torch.compile(  # type: ignore[call-overload]
+        function,
+        backend=backend,
+        fullgraph=True,
+        recompile_limit=_RECOMPILE_LIMIT,
+        isolate_recompiles=True,
+    )
+    return made
 
 
 @contextlib.contextmanager
@@ -85,24 +99,39 @@ class UnknownBackend(Exception):
     """torch has no such backend; `args[0]` lists those that it has."""
 
 
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, into which Dynamo does not look. After a graph break in a larger compiled
+    region it would trace the whole check of the first call, and read values on the way."""
+    if "torch._dynamo" not in sys.modules:
+        return function
+    disabled: Callable[..., Any] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+    return disabled
+
+
 def in_transform() -> bool:
     """Whether a `torch.func` transform (vmap, grad) is running: compiled code does not go there."""
-    peek = getattr(torch._C._functorch, "peek_interpreter_stack", None)
-    return peek is not None and peek() is not None
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
+def autocast_somewhere() -> bool:
+    """Whether autocast is on for any kind of device: one question instead of one a device."""
+    return torch._C._is_any_autocast_enabled()
+
+
+@functools.cache
 def compiler_missing() -> str | None:
     """Why Inductor cannot build C++ code here, or None where it can."""
     from torch._inductor.cpp_builder import get_cpp_compiler
 
+    before = logging.root.manager.disable
     try:
         # The search logs its failure; the caller warns in words of its own.
-        logging.disable(logging.ERROR)
+        logging.disable(max(before, logging.ERROR))
         get_cpp_compiler()
     except Exception as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
     return None
 
 

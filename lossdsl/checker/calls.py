@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from lossdsl.checker import nodes
+from lossdsl.checker.declarations import literal
+from lossdsl.checker.fold import overflows
 from lossdsl.checker.loss_arguments import loss_call
 from lossdsl.checker.nodes import Node
-from lossdsl.checker.resolve import Resolver
+from lossdsl.checker.resolve import Resolver, Unresolved
 from lossdsl.checker.suggest import closest
+from lossdsl.checker.unknown_calls import refuse_call
 from lossdsl.checker.unroll import comprehension
 from lossdsl.checker.wording import count, listed
+from lossdsl.diagnostics.diagnostic import Advice
 from lossdsl.functions import record as functions
+from lossdsl.functions.axes import product
+from lossdsl.functions.numbers import is_whole
 from lossdsl.functions.record import FunctionRecord
 from lossdsl.library import registry
 from lossdsl.source import Span
@@ -21,17 +27,15 @@ from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.kinds import KINDS
 from lossdsl.types.values import Module, Tensor
 
-_ONLY_ELSEWHERE = {
-    "learnable": "`learnable` stands in `params` only: `param s = learnable(0.0)`",
-    "zip": "`zip` stands behind the `in` of a comprehension only",
-}
-
 
 def call(resolver: Resolver, node: tree.Call) -> Node:
     """Resolve a call by the callee's name."""
     name = node.callee.id
+    _named_last(resolver, node)
     if node.arguments and isinstance(node.arguments[0], tree.Comprehension):
         return comprehension(resolver, node)
+    if name in resolver.unread:
+        raise Unresolved
     if name in resolver.declared.functions:
         resolver.used.add(name)
         return _user_function(resolver, resolver.declared.functions[name], node)
@@ -45,33 +49,27 @@ def call(resolver: Resolver, node: tree.Call) -> Node:
         return _cast(resolver, name, node)
     if name in resolver.modules or _declared_module(resolver, name):
         return _module(resolver, name, node)
-    return _unknown(resolver, node)
+    refuse_call(resolver, node)
+
+
+def _named_last(resolver: Resolver, node: tree.Call) -> None:
+    """`where(y = 1, x, 0)` is most likely a comparison."""
+    first = node.keywords[0] if node.keywords else None
+    for argument in node.arguments:
+        if first is not None and argument.span.start > first.span.start:
+            resolver.refuse(
+                "E204",
+                "arguments without a name stand in front of those with one",
+                argument.span,
+                labels=[(first.span, "this has a name")],
+                help=f"move it to the front; to compare write "
+                f"`{first.name.id} == {first.value.span.text}`",
+            )
 
 
 def _declared_module(resolver: Resolver, name: str) -> bool:
     declared = resolver.declared.inputs.get(name)
     return declared is not None and isinstance(declared.type, Module)
-
-
-def _unknown(resolver: Resolver, node: tree.Call) -> Node:
-    name = node.callee.id
-    advice = _ONLY_ELSEWHERE.get(name)
-    if advice is None and "." in name:
-        method = name.rpartition(".")[2]
-        advice = (
-            f"there are no methods: write `{method}({name.rpartition('.')[0]})`"
-            if method in (*functions.functions(), *registry.names())
-            else "there are no methods: a function is called with its values, `mean(x)`"
-        )
-    if advice is None:
-        known = (*registry.names(), *functions.functions(), *resolver.declared.functions, *KINDS)
-        advice = closest(name, (k for k in known if k.isidentifier()))
-    resolver.refuse(
-        "E202",
-        f"there is no loss or function called `{name}`",
-        node.callee.span,
-        help=advice or "`lossdsl list` shows all losses",
-    )
 
 
 # --- functions of the user --------------------------------------------------------------------
@@ -123,7 +121,7 @@ def _bind(resolver: Resolver, function: tree.Function, node: tree.Call) -> dict[
                 f"`{function.name.id}` has no parameter `{key}`",
                 keyword.name.span,
                 labels=where,
-                help=closest(key, names),
+                help=closest(key, names, own=True),
             )
         if key in values:
             resolver.refuse("E204", f"`{key}` is given twice", keyword.name.span)
@@ -159,6 +157,8 @@ def _function(resolver: Resolver, function: FunctionRecord, node: tree.Call) -> 
         _too_many(resolver, function, node, ordered)
     for index, argument in enumerate(node.arguments):
         key = f"{index}" if variadic else ordered[index]
+        if key == "where" and function.family == "reductions":
+            _no_axis(resolver, argument)
         given.append((key, argument, argument.span))
     for keyword in node.keywords:
         if keyword.name.id not in names or (variadic and keyword.name.id in operand_names):
@@ -175,6 +175,9 @@ def _function(resolver: Resolver, function: FunctionRecord, node: tree.Call) -> 
         places[key] = expression.span
         if key in function.literals:
             literals[key] = _literal(resolver, function, key, expression)
+            if key == "classes" and isinstance(literals[key], Dim):
+                # The rule knows the size by name, the function reads it off a tensor.
+                operands[key] = resolver.expression(expression)
         else:
             operands[key] = resolver.expression(expression)
     required = [
@@ -188,17 +191,26 @@ def _function(resolver: Resolver, function: FunctionRecord, node: tree.Call) -> 
         )
     ordered_keys = [k for k in (*operand_names, *operands) if k in operands]
     keys = list(dict.fromkeys(ordered_keys))
-    keywords = tuple(
-        _passed_by_name(function, operand_names, keys, index) for index in range(len(keys))
-    )
+    keywords = tuple(_passed_by_name(operand_names, keys, index) for index in range(len(keys)))
     return resolver.apply(
         function.name, tuple(operands[k] for k in keys), node.span, literals, places, keywords
     )
 
 
-def _passed_by_name(
-    function: FunctionRecord, names: list[str], given: list[str], index: int
-) -> str | None:
+def _no_axis(resolver: Resolver, argument: tree.Expression) -> None:
+    """`mean(x, 1)`: elsewhere the axis stands second, here it is named."""
+    axes = literal(argument)
+    if isinstance(axes, int | tuple) and not isinstance(axes, bool):
+        axis = f"over={argument.span.text}"
+        resolver.refuse(
+            "E301",
+            "`where` takes a mask, and this is a literal",
+            argument.span,
+            help=Advice(f"an axis is named: `{axis}`", axis),
+        )
+
+
+def _passed_by_name(names: list[str], given: list[str], index: int) -> str | None:
     """The keyword an operand must be passed by, where an earlier optional one is absent."""
     key = given[index]
     return key if key in names and names.index(key) != index else None
@@ -222,7 +234,7 @@ def _literal(
     """A literal argument: plain values; where an axis is meant, symbols too."""
     if isinstance(expression, tree.ListOf):
         single = function.wanted(key)
-        if single is not None:
+        if single is not None and key != "over":
             resolver.refuse(
                 "E206",
                 f"`{key}` of `{function.name}` is {WANTED[single]}, not a list",
@@ -236,12 +248,15 @@ def _literal(
             "E408",
             f"`{expression.id}` is not a dimension symbol of this loss",
             expression.span,
-            help=closest(expression.id, resolver.declared.symbols)
+            help=closest(expression.id, resolver.declared.symbols, own=True)
             or "name the axis in an input's type, or give its number",
         )
-    value = resolver.expression(expression)
-    if isinstance(value, nodes.Label):
-        value = value.value
+    if key == "shape" and isinstance(expression, tree.Product):
+        sizes = [_literal(resolver, function, key, operand) for operand in expression.operands]
+        sized = all(isinstance(size, Dim) or is_whole(size) for size in sizes)
+        if sized and set(expression.operators) == {"*"}:
+            return product([size if isinstance(size, Dim) else Dim.of(size) for size in sizes])
+    value = nodes.unlabelled(resolver.expression(expression))
     if isinstance(value, nodes.Constant):
         wanted = function.wanted(key)
         if wanted is not None and not fits_literal(value.value, wanted):
@@ -250,9 +265,20 @@ def _literal(
                 f"`{key}` of `{function.name}` is {WANTED[wanted]}, not `{expression.span.text}`",
                 expression.span,
             )
+        if overflows(value.value):
+            resolver.refuse(
+                "E310",
+                f"`{expression.span.text}` is beyond the numbers of float32",
+                expression.span,
+            )
         return value.value
     resolver.refuse(
-        "E209", f"`{key}` of `{function.name}` must be known before the call", expression.span
+        "E209",
+        f"`{key}` of `{function.name}` must be known before the call",
+        expression.span,
+        help="write the number itself: a param can change at run time"
+        if isinstance(value, nodes.ParamRef)
+        else None,
     )
 
 
@@ -274,7 +300,8 @@ def _cast(resolver: Resolver, kind: str, node: tree.Call) -> Node:
     if not KINDS[kind].tensor:
         resolver.refuse("E308", f"`{kind}` is not a kind of tensors", node.callee.span)
     arguments = []
-    for extra in (*node.arguments[1:], *(k.value for k in node.keywords)):
+    named = ((keyword.name, keyword.value) for keyword in node.keywords)
+    for name, extra in (*((None, argument) for argument in node.arguments[1:]), *named):
         literal = resolver.expression(extra) if not isinstance(extra, tree.Name) else None
         text = (
             extra.id
@@ -285,7 +312,7 @@ def _cast(resolver: Resolver, kind: str, node: tree.Call) -> Node:
         )
         if not isinstance(text, str | int | float):
             resolver.refuse("E209", "what a kind takes in brackets is literal", extra.span)
-        arguments.append(tree.KindArgument(None, text, extra.span))
+        arguments.append(tree.KindArgument(name, text, extra.span))
     reader = TypeReader(resolver.declared.solver, resolver.found)
     written = tree.KindType((node.callee,), tuple(arguments), None, node.span)
     plain = reader.tensor(written)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lossdsl.checker.options import Options, read_options
 from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.functions.numbers import is_number
+from lossdsl.library import registry
 from lossdsl.source import Fragment, Source, Span
 from lossdsl.syntax import tree
 from lossdsl.syntax.parser import parse_type
@@ -15,7 +18,10 @@ from lossdsl.types.declared import TypeReader
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import Type
 
-RESERVED_INPUTS = frozenset({"denominators", "scale", "step", "epoch"})
+CLOCKS = ("step", "epoch")
+"""What a loss counts itself."""
+
+RESERVED_INPUTS = frozenset({"denominators", "scale", *CLOCKS})
 
 ParamValue = float | int | str | bool | tuple[float, ...]
 
@@ -30,6 +36,20 @@ class Param:
     span: Span
     low: float | None = None
     high: float | None = None
+
+    @property
+    def bounds(self) -> str:
+        """Between what a learnable is kept, as a sentence says it."""
+        if self.low is None or self.high is None:
+            return f"at most {self.high:g}" if self.low is None else f"at least {self.low:g}"
+        return f"from {self.low:g} to {self.high:g}"
+
+    def outside(self, value: ParamValue) -> float | None:
+        """The first number of a value that is not between the bounds."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        numbers = value if isinstance(value, tuple) else (value,)
+        return next((n for n in numbers if is_number(n) and not low <= n <= high), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +72,9 @@ class Declarations:
     params: dict[str, Param] = field(default_factory=dict)
     functions: dict[str, tree.Function] = field(default_factory=dict)
     symbols: dict[str, Span] = field(default_factory=dict)
+    misread: set[str] = field(default_factory=set)
     closed: bool = False
-    reduction: str = "mean"
-    compute_dtype: str = "float32"
-
-
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "reduction": ("mean", "sum"),
-    "compute_dtype": ("float32", "input"),
-}
+    options: Options = field(default_factory=Options)
 
 
 def read_declarations(
@@ -82,15 +96,17 @@ def read_declarations(
                 _once(name, names, found)
                 _reserved(name, found)
                 written = given.pop(name.id, type)
-                result.inputs[name.id] = DeclaredInput(
-                    name.id, reader.read(written), optional, name.span
-                )
+                read_type = _read(name.id, written, reader, result)
+                result.inputs[name.id] = DeclaredInput(name.id, read_type, optional, name.span)
             case tree.Param(name, value):
                 _once(name, names, found)
+                no_clock(name, found)
                 read = read_param(name.id, value, name.span, found)
                 if read is not None:
                     result.params[name.id] = read
-            case tree.Function(name):
+            case tree.Function(name, parameters):
+                _parameters_once(parameters, found)
+                _hides_nothing(name, found)
                 if name.id in result.functions:
                     found.add(
                         "E203",
@@ -101,13 +117,62 @@ def read_declarations(
                 result.functions.setdefault(name.id, statement)
     for key, written in given.items():
         _reserved(tree.Name(key, written.span), found)
-        result.inputs[key] = DeclaredInput(
-            key, reader.read(written), False, written.span, written=False
-        )
+        read_type = _read(key, written, reader, result)
+        result.inputs[key] = DeclaredInput(key, read_type, False, written.span, written=False)
     result.symbols = {name: program.span for name in reader.names if name != "_"}
     _replace_params(result, params or {}, found)
-    _read_options(program, result, found)
+    result.options = read_options(program, found)
     return result
+
+
+def _read(
+    name: str, written: tree.TypeExpression, reader: TypeReader, declared: Declarations
+) -> Type:
+    """The type of an input. One that says something wrong is reported, and judges nothing."""
+    before = len(reader.found.items)
+    type = reader.read(written)
+    if len(reader.found.items) > before:
+        declared.misread.add(name)
+    return type
+
+
+def _parameters_once(parameters: tuple[tree.FunctionParameter, ...], found: Diagnostics) -> None:
+    first: dict[str, Span] = {}
+    for parameter in parameters:
+        name = parameter.name
+        if name.id in first:
+            found.add(
+                "E203",
+                f"two parameters are called `{name.id}`",
+                name.span,
+                labels=[(first[name.id], "the other one")],
+                help="give one of them another name",
+            )
+        first.setdefault(name.id, name.span)
+
+
+def no_clock(name: tree.Name, found: Diagnostics) -> None:
+    """Refuse a name that would hide a clock: schedules would stand still."""
+    if name.id in CLOCKS:
+        found.add(
+            "E203",
+            f"`{name.id}` is a clock of the loss, which schedules read",
+            name.span,
+            help="choose another name",
+        )
+
+
+def _hides_nothing(name: tree.Name, found: Diagnostics) -> None:
+    """Warn of a function that hides one that every reader knows. It is no error, so that a text
+    keeps its meaning when the language gets more of them."""
+    meaning = registry.meaning(name.id)
+    if meaning is not None:
+        found.add(
+            "W204",
+            f"`{name.id}` is {meaning} too, which this function hides",
+            name.span,
+            help=f"choose another name, such as `my_{name.id}`",
+        )
 
 
 def _given_types(inputs: Mapping[str, str], found: Diagnostics) -> dict[str, tree.TypeExpression]:
@@ -176,6 +241,10 @@ def _learnable(name: str, node: tree.Call, span: Span, found: Diagnostics) -> Pa
             )
             return None
         bounds[keyword.name.id] = float(bound)
+        if bounds.get("min", -math.inf) > bounds.get("max", math.inf):
+            message = f"no number is at least {bounds['min']:g} and at most {bounds['max']:g}"
+            found.add("E206", message, keyword.span, help="exchange the bounds")
+            return None
     init = literal(node.arguments[0]) if len(node.arguments) == 1 else None
     if init is None or isinstance(init, str | bool):
         found.add(
@@ -185,16 +254,18 @@ def _learnable(name: str, node: tree.Call, span: Span, found: Diagnostics) -> Pa
             help="write `learnable(0.0)` or `learnable(0.0, min=-5, max=5)`",
         )
         return None
-    low, high = bounds.get("min"), bounds.get("max")
-    for number in init if isinstance(init, tuple) else (init,):
-        if (low is not None and number < low) or (high is not None and number > high):
-            found.add(
-                "E206",
-                f"the initial value {number:g} is outside [{low}, {high}]",
-                node.arguments[0].span,
-            )
-            return None
-    return Param(name, "learnable", init, span, low, high)
+    param = Param(name, "learnable", init, span, bounds.get("min"), bounds.get("max"))
+    return param if _starts_inside(param, node.arguments[0].span, found) else None
+
+
+def _starts_inside(param: Param, place: Span, found: Diagnostics) -> bool:
+    """Whether a learnable begins between its bounds."""
+    outside = param.outside(param.value)
+    if outside is not None:
+        message = f"the initial value of `{param.name}` is {param.bounds}, not {outside:g}"
+        labels = [(param.span, "declared here")] if param.span.source is not place.source else []
+        found.add("E206", message, place, labels=labels)
+    return outside is None
 
 
 def literal(node: tree.Expression) -> ParamValue | None:
@@ -226,15 +297,37 @@ def _replace_params(declared: Declarations, params: Mapping[str, Any], found: Di
                 f"the value of the param `{name}` is not a finite number, a list, a text or a bool",
                 source.span(len(name) + 3),
             )
-        elif before is not None and before.role == "learnable":
-            declared.params[name] = Param(
-                name, "learnable", plain, before.span, before.low, before.high
+        elif name in declared.inputs:
+            found.add(
+                "E203",
+                f"`{name}` is an input, and no param",
+                span,
+                labels=[(declared.inputs[name].span, "declared here")],
             )
+        elif before is not None and before.role == "learnable":
+            _replace_learnable(declared, before, plain, source.span(len(name) + 3), found)
         else:
+            no_clock(tree.Name(name, span), found)
             role: Literal["buffer", "fixed"] = (
                 "fixed" if isinstance(plain, bool | str) else "buffer"
             )
             declared.params[name] = Param(name, role, plain, before.span if before else span)
+
+
+def _replace_learnable(
+    declared: Declarations, before: Param, value: ParamValue, place: Span, found: Diagnostics
+) -> None:
+    if isinstance(value, bool | str):
+        found.add(
+            "E504",
+            f"the initial value of the learnable `{before.name}` is a number or a list of numbers",
+            place,
+            labels=[(before.span, "declared here")],
+        )
+        return
+    param = replace(before, value=value)
+    if _starts_inside(param, place, found):
+        declared.params[before.name] = param
 
 
 def plain_value(value: Any) -> ParamValue | None:
@@ -242,40 +335,19 @@ def plain_value(value: Any) -> ParamValue | None:
     if isinstance(value, bool | str):
         return value
     if isinstance(value, list | tuple):
-        items = [plain_value(item) for item in value]
-        if any(isinstance(item, bool) or not isinstance(item, int | float) for item in items):
-            return None
-        return tuple(float(item) for item in items if isinstance(item, int | float))
+        items = [None if isinstance(item, bool) else _finite(item) for item in value]
+        return None if None in items else tuple(float(item) for item in items if item is not None)
+    return _finite(value)
+
+
+def _finite(value: Any) -> float | int | None:
+    """One finite number; None for anything else."""
+    if isinstance(value, str | bytes | bytearray):
+        return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
     if not math.isfinite(number):
         return None
     return value if isinstance(value, int | float) else number
-
-
-# --- options ----------------------------------------------------------------------------------
-
-
-def _read_options(program: tree.Program, declared: Declarations, found: Diagnostics) -> None:
-    for option in program.options:
-        value = option.value
-        word = value.id if isinstance(value, tree.Name) else literal(value)
-        choices = OPTIONS.get(option.name.id)
-        if choices is None:
-            found.add(
-                "E509",
-                f"there is no option `{option.name.id}`",
-                option.name.span,
-                help=f"the options are {', '.join(OPTIONS)}",
-            )
-        elif word not in choices:
-            found.add(
-                "E509",
-                f"the option `{option.name.id}` cannot be `{value.span.text}`",
-                value.span,
-                help=f"choose one of {', '.join(choices)}",
-            )
-        else:
-            setattr(declared, option.name.id, word)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from lossdsl.checker import nodes
+from lossdsl.checker.infer import known_parameters
 from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.checker.typing import Typing
 from lossdsl.functions import convert
@@ -15,11 +16,8 @@ from lossdsl.types.shapes import SCALAR, Shape
 from lossdsl.types.signature import Instance, Signature, Slot
 from lossdsl.types.values import Listing, Tensor
 
-
-def is_number(argument: Typed) -> bool:
-    """Whether one number stands for a whole tensor."""
-    moves = argument.op in ("param", "clock") or argument.number is not None
-    return moves and isinstance(argument.type, Tensor) and argument.type.shape == SCALAR
+_RESIZED = frozenset({"logits", "class_logits", "image", "real"})
+"""Kinds of maps that can be resized, and mean the same then."""
 
 
 class Delivery:
@@ -34,6 +32,15 @@ class Delivery:
         self.arguments: list[Typed | None] = []
         self.kept: Typed | None = None
         self.labels: Typed | None = None
+        self.numbers = [a is not None and typing.stands_alone(a) for a in node.arguments]
+
+    def is_number(self, index: int) -> bool:
+        """Whether one number stands for a whole tensor: a literal, a param, a size, a schedule,
+        or arithmetic of those."""
+        argument = self.given[index]
+        if argument is None or not isinstance(argument.type, Tensor):
+            return False
+        return self.numbers[index] and argument.type.shape == SCALAR
 
     def run(self, signature: Signature, instance: Instance) -> list[Typed | None]:
         """The arguments, ready for the function."""
@@ -48,7 +55,7 @@ class Delivery:
         order = sorted(range(len(self.given)), key=lambda i: self._is_labels(self.given[i]))
         for index in order:
             argument, slot = self.given[index], signature.slots[index]
-            if argument is None or slot.kinds == ("features",) or is_number(argument):
+            if argument is None or slot.kinds == ("features",) or self.is_number(index):
                 delivered[index] = argument
                 continue
             wanted = instance.slots[index]
@@ -216,14 +223,14 @@ class Delivery:
         filled = list(arguments)
         for index, argument in enumerate(arguments):
             slot = signature.slots[index]
-            if argument is None or slot.kinds == ("features",) or not is_number(argument):
+            if argument is None or slot.kinds == ("features",) or not self.is_number(index):
                 continue
             partner = next(
                 (
                     other
-                    for other, own in zip(arguments, signature.slots, strict=True)
+                    for at, (other, own) in enumerate(zip(arguments, signature.slots, strict=True))
                     if other is not None
-                    and not is_number(other)
+                    and not self.is_number(at)
                     and own.shape_text == slot.shape_text
                 ),
                 None,
@@ -235,6 +242,7 @@ class Delivery:
                     self.node.span,
                     help="give it a tensor",
                 )
+            self.typing.representable(argument.number, argument.span)
             moving = self.typing.matched(argument, partner)
             type = Tensor(slot.delivered, partner.tensor.shape)
             filled[index] = Typed(convert.FILLED_LIKE, (moving, partner), {}, type, argument.span)
@@ -245,7 +253,7 @@ class Delivery:
     def _unify(self, instance: Instance, arguments: list[Typed | None]) -> None:
         for index, argument in enumerate(arguments):
             slot = instance.slots[index]
-            if argument is None or is_number(argument):
+            if argument is None or self.is_number(index):
                 continue
             if not isinstance(slot, Tensor):
                 self._same_features(arguments)
@@ -276,7 +284,7 @@ class Delivery:
             for ours, theirs in zip(first, items, strict=True):
                 if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
                     self._same(ours.shape, theirs.shape, argument, "the feature maps")
-        weights = self.node.parameters.get("weights")
+        weights = known_parameters(self.node, self.typing.declared).get("weights")
         if known and isinstance(weights, tuple) and len(weights) != len(known[0][1]):
             self.typing.refuse(
                 "E406",
@@ -288,14 +296,14 @@ class Delivery:
         mismatch = self.solver.unify_shapes(wanted, shape)
         if mismatch is None:
             return
-        asked, came = self.solver.shape(wanted), self.solver.shape(shape)
+        asked, came = self.solver.told(wanted), self.solver.told(shape)
         others = [
             (other.span, f"this is {self.typing.shown(other)}")
-            for other in self.given
+            for at, other in enumerate(self.given)
             if other is not None
-            and other is not argument
+            and other.span != argument.span
             and isinstance(other.type, Tensor)
-            and not is_number(other)
+            and not self.is_number(at)
         ]
         original = next(
             (g for g in self.given if g is not None and g.span == argument.span), argument
@@ -307,8 +315,24 @@ class Delivery:
             f"and `{argument.span.text}` is {self.typing.shown(original)}",
             argument.span,
             labels=others,
-            help=self._shape_help(asked, came, argument.span.text),
+            help=self._shape_help(asked, came, argument.span.text) or self._resized(mismatch.what),
         )
+
+    def _resized(self, what: str) -> str | None:
+        """Two maps of the same samples that differ in size."""
+        first, second = (*self.given, None, None)[:2]
+        values = [v for v in (first, second) if v is not None and isinstance(v.type, Tensor)]
+        shapes = [self.solver.shape(value.tensor.shape) for value in values]
+        ranks = [shape.rank or 0 for shape in shapes]
+        maps = len(ranks) == 2 and ranks[0] > 2 and 0 <= ranks[0] - ranks[1] <= 1
+        if what == "rank" or not maps or values[0].tensor.kind not in _RESIZED:
+            return None
+        same = 2 if ranks[0] == ranks[1] else 1
+        for left, right in zip(shapes[0].dims[:same], shapes[1].dims[:same], strict=True):
+            if self.solver.equal(left, right) is False:
+                return None
+        one, other = (value.span.text for value in values)
+        return f"bring them to one size: `interpolate({one}, like={other})`"
 
     def _shape_help(self, wanted: Shape, came: Shape, text: str) -> str | None:
         """The index that would make the shapes agree, where there is an obvious one."""
@@ -316,6 +340,11 @@ class Delivery:
             return None
         if came.rank == wanted.rank + 1 and came.dims[-1].number == 1:
             return f"drop the axis of size 1: `{text}[..., 0]`"
+        if came.rank == wanted.rank + 1:
+            for axis, dim in enumerate(came.dims):
+                if dim.number == 1 and came.without(axis) == wanted:
+                    index = ", ".join([":"] * axis + ["0"])
+                    return f"drop the axis of size 1: `{text}[{index}]`"
         if wanted.rank == came.rank + 1 and wanted.dims[-1].number == 1:
             return f"add the axis of size 1: `{text}[..., none]`"
         if wanted.rank == came.rank + 1:

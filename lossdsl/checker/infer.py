@@ -14,10 +14,11 @@ from functools import cache
 from typing import Any
 
 from lossdsl.checker import nodes
+from lossdsl.checker.declarations import Declarations
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.parts import container
 from lossdsl.checker.resolve import Resolver
-from lossdsl.checker.unroll import path
+from lossdsl.checker.unroll import path, root
 from lossdsl.functions.record import CallSite, Refused
 from lossdsl.library import registry
 from lossdsl.library.record import LossRecord, Overload
@@ -91,7 +92,7 @@ class Inference:
                 "E308",
                 f"`{place}` is used as a tensor here, and as a list or record elsewhere",
                 use.where[place],
-                labels=[(self.containers[place], "a part of it is taken here")],
+                labels=[(self.containers[place], "it holds tensors here")],
             )
             self.set_aside(place)
         self.places.pop(place, None)
@@ -136,6 +137,8 @@ class Inference:
         return None
 
     def _place(self, node: Node) -> Meaning:
+        if root(node) in self.resolver.declared.misread:
+            return None
         known = container(self.resolver, node)
         if known is not None:
             return known.kind if isinstance(known, Tensor) else None
@@ -168,6 +171,9 @@ class Inference:
             # A condition is a condition on both sides; elsewhere the first operand is the value.
             for operand in operands if function.prefers == ("mask",) else operands[:1]:
                 self._function_use(node, operand, function.prefers)
+        for position, kind in function.takes.items():
+            if position < len(operands):
+                self._function_use(node, operands[position], (kind,))
         if function.keeps:
             union = self._union(operands)
             if union is not None:
@@ -211,7 +217,8 @@ class Inference:
     def _loss_use(self, node: nodes.LossCall) -> None:
         overloads = []
         where: dict[str, Span] = {}
-        for overload in fitting_overloads(node.record, node.parameters):
+        known = known_parameters(node, self.resolver.declared)
+        for overload in fitting_overloads(node.record, known):
             slots = self._slots(node, overload, where)
             if slots is not None:
                 overloads.append(slots)
@@ -227,11 +234,13 @@ class Inference:
                     Use(_LATE, "mask", mask.span, [slots], dict.fromkeys(meaning, mask.span))
                 )
 
-    def _feature_lists(self, meaning: Meaning) -> None:
-        """Undeclared inputs in a slot for feature maps are lists, not tensors."""
-        for place in meaning if isinstance(meaning, frozenset) else ():
-            self.features.add(place)
-            self.places.pop(place, None)
+    def _feature_lists(self, argument: Node, meaning: Meaning) -> None:
+        """Undeclared inputs in a slot for feature maps are lists, not tensors. What is calculated
+        from an input is none."""
+        if isinstance(nodes.unlabelled(argument), nodes.InputRef | nodes.Item):
+            for place in meaning if isinstance(meaning, frozenset) else ():
+                self.features.add(place)
+                self.containers.setdefault(place, argument.span)
 
     def _slots(
         self, node: nodes.LossCall, overload: Overload, where: dict[str, Span]
@@ -244,7 +253,7 @@ class Inference:
                 continue
             meaning = self.meanings[id(argument)]
             if slot.kinds == ("features",):
-                self._feature_lists(meaning)
+                self._feature_lists(argument, meaning)
                 continue
             if isinstance(meaning, frozenset):
                 for place in meaning:
@@ -288,8 +297,23 @@ def place_of(node: Node) -> str:
     return path(node)
 
 
+def known_parameters(node: nodes.LossCall, declared: Declarations) -> dict[str, Any]:
+    """The parameters of a call as far as they are known before it: the literals, and what params
+    were declared with (a list keeps its length)."""
+    known: dict[str, Any] = {}
+    for name, value in node.parameters.items():
+        if isinstance(value, nodes.ParamRef):
+            number = declared.params[value.name].value
+            parameter = node.record.parameter(name)
+            if isinstance(number, tuple) or parameter is None or parameter.kind != "vector":
+                known[name] = number
+        elif not isinstance(value, nodes.NODES):
+            known[name] = value
+    return known
+
+
 def fitting_overloads(record: LossRecord, parameters: dict[str, Any]) -> list[Overload]:
-    """The overloads that these literal parameters allow."""
+    """The overloads that these parameters allow."""
     literal = {p.name: parameters.get(p.name, p.default) for p in record.parameters}
     return [o for o in record.overloads if o.when is None or o.when(literal)]
 
@@ -385,17 +409,15 @@ class _Search:
         return "real" if "real" in domain else next(k for k in KINDS if k in domain)
 
     def _clash(self, use: Use) -> None:
-        """Report two uses of one input that no kind satisfies, in reading order."""
+        """Report two uses of one input that no kind satisfies: the places in reading order, the
+        words in the catalogue's."""
         place, first, second = self._pair(use)
         places = first.where[place], second.where[place]
-        wants = [
-            " or ".join(f"`{k}`" for k in _wanted(u, place)) or "something else"
-            for u in (first, second)
-        ]
+        named = sorted((first, second), key=lambda u: (u.order, u.name, u.span.text))
+        takes = [f"`{u.name}` takes {_wanted(u, place)}" for u in named]
         self.inference.resolver.found.add(
             "E302",
-            f"no kind of `{place}` suits both: `{second.name}` takes {wants[1]}, "
-            f"`{first.name}` takes {wants[0]}",
+            f"no kind of `{place}` suits both: {', '.join(takes)}",
             places[1],
             labels=[(places[0], f"used by `{first.name}` here")],
             help="convert one of them where it is used, or use two inputs",
@@ -418,9 +440,6 @@ class _Search:
         return place, pair[0], pair[1]
 
 
-def _wanted(use: Use, place: str) -> list[str]:
-    wanted: dict[str, None] = {}
-    for slots in use.overloads:
-        for kind in slots.get(place, ()):
-            wanted.setdefault(kind)
-    return list(wanted)
+def _wanted(use: Use, place: str) -> str:
+    kinds = dict.fromkeys(kind for slots in use.overloads for kind in slots.get(place, ()))
+    return " or ".join(f"`{kind}`" for kind in kinds) or "something else"

@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from lossdsl.checker import nodes
-from lossdsl.checker.delivery import Delivery, is_number
-from lossdsl.checker.hints import why_not
-from lossdsl.checker.infer import fitting_overloads
+from lossdsl.checker.delivery import Delivery
+from lossdsl.checker.hiding import (
+    beside,
+    by_element,
+    by_vector,
+    has_partner,
+    hidden,
+    rows,
+    source_of,
+)
+from lossdsl.checker.hints import Reason, not_together, swapped, why_not
+from lossdsl.checker.infer import fitting_overloads, known_parameters
+from lossdsl.checker.loss_arguments import takes_lists
+from lossdsl.checker.loss_sizes import check_least, check_lengths
+from lossdsl.checker.meanings import compare, stated
 from lossdsl.checker.modifiers import Modifiers
 from lossdsl.checker.typed import Typed
 from lossdsl.checker.typing import Typing
-from lossdsl.functions import convert
 from lossdsl.functions.op import Op
+from lossdsl.functions.rules import admits
 from lossdsl.library.record import Overload
 from lossdsl.types.kinds import KINDS, fit
 from lossdsl.types.signature import (
@@ -23,10 +35,7 @@ from lossdsl.types.signature import (
     read_result,
     read_signature,
 )
-from lossdsl.types.values import Listing, Tensor
-
-_UNBOUNDED = frozenset({"logits", "class_logits", "score"})
-_UNIT = frozenset({"prob", "class_prob", "mask", "one_hot"})
+from lossdsl.types.values import Listing, Tensor, Type
 
 
 class LossCallTyping:
@@ -38,90 +47,71 @@ class LossCallTyping:
         self.node = node
         self.record = node.record
         self.given = [None if a is None else typing.of(a) for a in node.arguments]
+        self.known = known_parameters(node, typing.declared)
+        self.delivery = Delivery(typing, node, self.given)
 
     def run(self) -> Typed:
         """The typed call, reduced."""
         overload, signature = self._overload()
-        literals = {p.name: p.default for p in self.record.parameters}
-        literals.update(self.node.parameters)
+        literals = {p.name: p.default for p in self.record.parameters if not p.required}
+        literals.update(self.known)
         result = read_result(overload.result(literals)) if overload.result else signature.result
         instance = instantiate(signature, result, self.solver)
         self._compare_meanings(signature)
-        delivery = Delivery(self.typing, self.node, self.given)
-        arguments = delivery.run(signature, instance)
-        self._check_least(instance, literals)
-        modifiers = Modifiers(delivery)
+        arguments = self.delivery.run(signature, instance)
+        self._no_index_to_ignore()
+        check_least(self.typing, self.node, instance, literals)
+        check_lengths(self.typing, self.node, overload, instance, literals)
+        modifiers = Modifiers(self.delivery)
         arguments = self._hide(signature, arguments, modifiers)
         loss = self._call(overload, instance, arguments, modifiers)
         first = next(a for a in arguments if a is not None)
         return modifiers.reduce(loss, first)
 
     def _compare_meanings(self, signature: Signature) -> None:
-        """Plain losses of values take any kind, but two that cannot mean the same are told."""
         values = [
             given
             for given, slot in zip(self.given, signature.slots, strict=True)
             if given is not None and slot.kinds == ("real",) and given.op != "number"
         ]
-        if len(values) < 2:
-            return
-        first, second = values[0], values[1]
-        kinds = {first.tensor.kind, second.tensor.kind}
-        if kinds & _UNBOUNDED and kinds & _UNIT:
-            self.typing.found.add(
-                "W301",
-                f"`{self.node.name}` compares `{first.tensor.kind}` with `{second.tensor.kind}`: "
-                "scores against values in [0, 1]",
-                second.span,
-                labels=[(first.span, f"this is `{first.tensor.kind}`")],
-                help="apply the activation first, or use a loss of scores (`bce`, `ce`)",
-            )
-        details = [(v.tensor.kind, v.tensor.format, v.tensor.range) for v in (first, second)]
-        if kinds in ({"boxes"}, {"image"}) and details[0] != details[1]:
-            self.typing.refuse(
-                "E307",
-                f"`{self.node.name}` compares {self.typing.shown(first)} with "
-                f"{self.typing.shown(second)}",
-                second.span,
-                labels=[(first.span, f"this is {self.typing.shown(first)}")],
-                help="bring them to one format or range where they are made",
-            )
+        if len(values) > 1:
+            compare(self.typing, self.node.name, values[0], values[1])
 
-    def _check_least(self, instance: Instance, literals: dict[str, Any]) -> None:
-        """Refuse sizes below the least that the formula can take (a window, a scale)."""
-        if self.record.least is None:
-            return
-        for name, least in self.record.least(literals).items():
-            dim = instance.reader.names.get(name)
-            size = None if dim is None else self.solver.valued(self.solver.dim(dim)).number
-            if size is not None and size < least:
-                first = next(g for g in self.given if g is not None)
-                self.typing.refuse(
-                    "E401",
-                    f"`{self.node.name}` needs {name} of at least {least}, and here it is {size}",
-                    first.span,
-                    help="use a smaller window or fewer scales, or leave the term out for small "
-                    "inputs",
-                )
+    def _no_index_to_ignore(self) -> None:
+        """`ignore_index` is for class indices, of which there are none here."""
+        if "ignore_index" in self.node.keywords and self.delivery.labels is None:
+            takes = any("labels" in self._accepted(name) for name in self.record.inputs)
+            self.typing.refuse(
+                "E212",
+                f"`ignore_index` leaves class indices out, and `{self.node.name}` "
+                + ("gets none here" if takes else "takes none"),
+                self.node.places["ignore_index"],
+                help="use `mask=`"
+                + (", or declare the class indices as `labels`" if takes else ""),
+            )
 
     def _hide(
         self, signature: Signature, arguments: list[Typed | None], modifiers: Modifiers
     ) -> list[Typed | None]:
-        """Masked elements of element-wise losses replaced before the formula sees them."""
-        if "mask" not in self.node.keywords or self.record.mask != "map":
+        """Masked elements replaced before the formula sees them. A loss that takes the mask
+        inside does so itself, except below an activation."""
+        if "mask" not in self.node.keywords:
             return arguments
-        result: list[Typed | None] = []
-        for argument, slot in zip(arguments, signature.slots, strict=True):
-            indices = KINDS[slot.delivered].integer
-            if argument is None or indices or slot.shape_text != signature.map_text:
-                result.append(argument)
-                continue
-            mask = modifiers.user_mask(argument)
-            fill = 1.0 if slot.delivered in ("positive", "sign") else 0.0
-            operands = (argument, mask)
-            hidden = self.typing.insert(convert.HIDDEN, operands, argument.type, fill=fill)
-            result.append(hidden)
-        return result
+        made: dict[int, Typed] = {}
+        for argument, slot in sorted(
+            ((a, s) for a, s in zip(arguments, signature.slots, strict=True) if a is not None),
+            key=lambda pair: has_partner(pair[0]),
+        ):
+            value = beside(argument, made)
+            source = source_of(value)
+            inside = self.record.mask == "inside" and source is not value
+            vectors = self.record.mask == "map" and by_vector(slot, signature)
+            if inside or vectors or by_element(slot, signature):
+                mask = modifiers.user_mask(rows(value) if vectors else value, source)
+                fill = 1.0 if slot.delivered in ("positive", "sign") else 0.0
+                value = hidden(value, mask, fill)
+            made[id(argument)] = value
+        return [None if argument is None else made[id(argument)] for argument in arguments]
 
     # --- which overload ---
 
@@ -129,12 +119,9 @@ class LossCallTyping:
         """The cheapest fit of the arguments' kinds; the earlier one where two are equal."""
         best: tuple[int, Overload, Signature] | None = None
         nearest: tuple[int, Signature] | None = None
-        for overload in fitting_overloads(self.record, self._literal_parameters()):
+        for overload in fitting_overloads(self.record, self.known):
             signature = read_signature(overload.signature)
-            prices = [
-                self._price(argument, slot)
-                for argument, slot in zip(self.given, signature.slots, strict=True)
-            ]
+            prices = [self._price(index, slot) for index, slot in enumerate(signature.slots)]
             wrong = sum(1 for price in prices if price is None)
             if not wrong:
                 total = sum(price or 0 for price in prices)
@@ -152,50 +139,67 @@ class LossCallTyping:
             )
         return self._refuse_kinds(nearest[1])
 
-    def _literal_parameters(self) -> dict[str, Any]:
-        return {
-            key: value
-            for key, value in self.node.parameters.items()
-            if not isinstance(value, nodes.NODES)
-        }
-
-    def _price(self, argument: Typed | None, slot: Slot) -> int | None:
+    def _price(self, index: int, slot: Slot) -> int | None:
+        argument = self.given[index]
         if argument is None:
             return 0
         if slot.kinds == ("features",):
-            return 0 if isinstance(argument.type, Listing) else None
+            return 0 if _holds_tensors(argument.type) else None
         literal = argument.op == "number" and argument.number is None
         if not isinstance(argument.type, Tensor) or literal:
             return None
-        if is_number(argument):
+        if self.delivery.is_number(index):
             return self._number_price(argument, slot)
         found = fit(argument.tensor.kind, slot.kinds)
         return None if found is None else found[0]
 
     def _number_price(self, argument: Typed, slot: Slot) -> int | None:
-        value = argument.number
-        for kind in slot.kinds:
-            bounds = KINDS[kind].number
-            if bounds is None:
-                continue
-            if value is None:
-                return 1 if kind == "real" else None
-            inside = bounds[0] <= value <= bounds[1]
-            if inside and (not KINDS[kind].only_ends or value in bounds):
-                return 0
-        return None
+        """A number stands for a tensor of the kind that the function gets, unconverted."""
+        value, kind = argument.number, slot.delivered
+        if KINDS[kind].number is None:
+            return None
+        if value is not None:
+            return 0 if admits(kind, value) else None
+        return None if fit(argument.tensor.kind, (kind,)) is None else 1
 
     def _refuse_kinds(self, signature: Signature) -> tuple[Overload, Signature]:
         """Report the arguments that no overload takes."""
-        for argument, slot, name in zip(
-            self.given, signature.slots, self.record.inputs, strict=True
-        ):
-            if argument is None or self._price(argument, slot) is not None:
+        for index, (slot, name) in enumerate(zip(signature.slots, self.record.inputs, strict=True)):
+            argument = self.given[index]
+            if argument is None or self._price(index, slot) is not None:
                 continue
-            accepted = self._accepted(name)
-            message, labels, code, advice = why_not(self.node.name, name, argument, accepted)
-            self.typing.refuse(code, message, argument.span, labels=labels, help=advice)
+            reason = self._reason(index, name, argument)
+            self.typing.refuse(
+                reason.code, reason.message, reason.span, labels=reason.labels, help=reason.help
+            )
         raise AssertionError("an overload that fits was not taken")
+
+    def _reason(self, index: int, name: str, argument: Typed) -> Reason:
+        first, second = (*self.given, None)[:2]
+        if first is not None and second is not None:
+            turned = swapped(self.node.name, self.record.inputs, first, second)
+            if turned is not None:
+                return turned
+        accepted = self._accepted(name)
+        partner = self.given[1 - index] if len(self.given) == 2 else None
+        kind = argument.type.kind if isinstance(argument.type, Tensor) else ""
+        values = [v for v in (argument, partner) if v is not None and v.op != "number"]
+        if (
+            kind in accepted
+            and partner is not None
+            and isinstance(partner.type, Tensor)
+            and values[1:]
+        ):
+            others = dict.fromkeys(
+                other
+                for overload in fitting_overloads(self.record, self.known)
+                for slots in [read_signature(overload.signature).slots]
+                if kind in slots[index].kinds
+                for other in slots[1 - index].kinds
+            )
+            own = self.record.inputs[1 - index]
+            return not_together(self.node.name, argument, own, partner, others)
+        return why_not(self.node.name, name, argument, accepted)
 
     def _accepted(self, name: str) -> list[str]:
         """All kinds that some overload takes for this argument."""
@@ -250,7 +254,10 @@ class LossCallTyping:
             if isinstance(value, nodes.NODES):
                 typed = self.typing.of(value)
                 parameter = self.record.parameter(name)
-                vector = parameter is not None and parameter.kind == "vector"
+                assert parameter is not None
+                known = self.known.get(name)
+                several = isinstance(known, tuple) and takes_lists(self.record, parameter, known)
+                vector = parameter.kind == "vector" or several
                 rank = 1 if vector else 0
                 if not isinstance(typed.type, Tensor) or typed.type.shape.rank != rank:
                     self.typing.refuse(
@@ -261,6 +268,7 @@ class LossCallTyping:
                 operands.append(self.typing.matched(typed, like))
                 keywords.append(name)
             else:
+                self.typing.representable(value, self.node.places[name])
                 literals[name] = list(value) if isinstance(value, tuple) else value
         width = self.record.image_range
         if width is not None and width not in self.node.parameters:
@@ -279,9 +287,18 @@ class LossCallTyping:
             (one, first), (two, second) = list(ranges.items())[:2]
             self.typing.refuse(
                 "E307",
-                f"`{self.node.name}` compares images of the ranges {one} and {two}",
+                f"`{self.node.name}` compares images of the ranges "
+                f"({one[0]:g}, {one[1]:g}) and ({two[0]:g}, {two[1]:g})",
                 second.span,
-                labels=[(first.span, f"this is {self.typing.shown(first)}")],
+                labels=[(first.span, f"this is {stated(first.tensor)}")],
                 help="bring them to one range where the images are made",
             )
         return next(iter(ranges), (0.0, 1.0))
+
+
+def _holds_tensors(type: Type) -> bool:
+    """Whether a value is a list of tensors, as far as is known."""
+    if not isinstance(type, Listing):
+        return False
+    items = type.items if type.items is not None else (type.item,)
+    return all(item is None or isinstance(item, Tensor) for item in items)

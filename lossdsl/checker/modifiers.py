@@ -9,7 +9,7 @@ from lossdsl.checker import nodes
 from lossdsl.checker.align import fits_map
 from lossdsl.checker.delivery import Delivery
 from lossdsl.checker.typed import Typed
-from lossdsl.functions import convert, reduce
+from lossdsl.functions import convert, loss_map
 from lossdsl.functions.op import Op
 from lossdsl.library.record import Overload
 from lossdsl.types.dims import Symbol
@@ -39,29 +39,31 @@ class Modifiers:
             masks.append(self._like(self.kept, target))
         if len(masks) < 2:
             return masks[0] if masks else None
-        product = Op("both_masks", reduce.both_masks, "reduce")
+        product = Op("both_masks", loss_map.both_masks, "reduce")
         return Typed(product, (masks[0], masks[1]), {}, masks[0].type, masks[0].span)
 
-    def user_mask(self, target: Typed) -> Typed:
-        """The mask of the call, with the target's axes."""
-        return self._aligned("mask", self.node.keywords["mask"], target)
+    def user_mask(self, target: Typed, like: Typed | None = None) -> Typed:
+        """The mask of the call, with the target's axes. `like` is a value with as many axes,
+        for the graph to read where the target itself is not made yet."""
+        return self._aligned("mask", self.node.keywords["mask"], target, like)
 
-    def _like(self, value: Typed, target: Typed) -> Typed:
+    def _like(self, value: Typed, target: Typed, like: Typed | None = None) -> Typed:
         axis = target.tensor.axis if target.tensor.axis is not None else 1
         return self.typing.insert(
             convert.ALIGN,
-            (value, target),
+            (value, like or target),
             Tensor(value.tensor.kind, target.tensor.shape),
             axis=axis,
         )
 
-    def _aligned(self, key: str, node: Any, target: Typed) -> Typed:
+    def _aligned(self, key: str, node: Any, target: Typed, like: Typed | None = None) -> Typed:
+        like = like or target
         typed = self._keyword_value(key, node)
         place = self.node.places[key]
-        if typed.op == "number":
+        if self.typing.python_numbers.holds(typed):
             if key == "weight":
                 return typed
-            return Typed(convert.FILLED_LIKE, (typed, target), {}, target.type, place)
+            return Typed(convert.FILLED_LIKE, (typed, like), {}, target.type, place)
         tensor = typed.tensor
         if key == "mask" and not is_sub(tensor.kind, "mask") and tensor.kind != "real":
             self.typing.refuse(
@@ -89,13 +91,14 @@ class Modifiers:
                 "axis, or give one value a sample",
             )
         return (
-            self._like(self.typing.matched(typed, target), target)
+            self._like(self.typing.matched(typed, like), target, like)
             if tensor.shape.rank != 0
-            else self.typing.matched(typed, target)
+            else self.typing.matched(typed, like)
         )
 
     def _keyword_value(self, key: str, node: Any) -> Typed:
         if isinstance(node, tuple):
+            self.typing.representable(node, self.node.places[key])
             shape = Shape.numbers((len(node),))
             items = tuple(
                 Typed("number", (), {"value": v}, Tensor("real", SCALAR), self.node.places[key])
@@ -169,7 +172,7 @@ class Modifiers:
     def reduce(self, loss: Typed, first: Typed) -> Typed:
         """The map weighted, masked and reduced as the call says."""
         keywords = self.node.keywords
-        name = keywords.get("reduction", self.typing.declared.reduction)
+        name = keywords.get("reduction", self.typing.declared.options.reduction)
         per = keywords.get("per")
         if per is not None:
             name = "sum"
@@ -202,7 +205,7 @@ class Modifiers:
         if rank == 0 and len(operands) == 1:
             return loss
         result = Typed(
-            reduce.REDUCTIONS[name], tuple(operands), {}, type, self.node.span, tuple(passed)
+            loss_map.REDUCTIONS[name], tuple(operands), {}, type, self.node.span, tuple(passed)
         )
         if per is not None:
             count = self.typing.of(per)
@@ -216,5 +219,5 @@ class Modifiers:
                     self.node.places["per"],
                     help="count with `sum(…)`",
                 )
-            result = Typed(reduce.PER, (result, count), {}, type, self.node.span)
+            result = Typed(loss_map.PER, (result, count), {}, type, self.node.span)
         return result

@@ -10,6 +10,8 @@ import torch
 from lossdsl.checker import nodes
 from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.functions.op import Op
+from lossdsl.types.kinds import CONVERTED, fit
+from lossdsl.types.renew import renewed
 from lossdsl.types.values import Tensor, Type
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ def module_call(typing: Typing, node: nodes.ModuleCall) -> Typed:
     arguments = tuple(unwrapped(typing.of(argument)) for argument in node.arguments)
     result: Type = Tensor("real", typing.solver.any_shape())
     if declared is not None:
+        # A `_` in its type is another size at each call.
+        declared = renewed(typing.solver, declared)
         if len(arguments) != len(declared.arguments):
             typing.refuse(
                 "E204",
@@ -31,7 +35,8 @@ def module_call(typing: Typing, node: nodes.ModuleCall) -> Typed:
             _check_module_argument(typing, node, argument, wanted)
         result = declared.result
     result = _returned(typing, node, result)
-    op = Op(node.module, torch.nn.Module.__call__, "module")
+    frozen = declared is not None and declared.frozen
+    op = Op(node.module, torch.nn.Module.__call__, "module", pure=frozen)
     typed = Typed(op, arguments, {}, result, node.span)
     return typing.entered(typed)
 
@@ -60,6 +65,12 @@ def _check_module_argument(
     typing: Typing, node: nodes.ModuleCall, given: Typed, wanted: Type
 ) -> None:
     if not isinstance(given.type, Tensor) or not isinstance(wanted, Tensor):
+        if type(given.type) is not type(wanted):
+            typing.refuse(
+                "E308",
+                f"`{node.module}` takes {wanted}, and `{given.span.text}` is {given.type}",
+                given.span,
+            )
         return
     mismatch = typing.solver.unify_shapes(wanted.shape, given.type.shape)
     if mismatch is not None:
@@ -67,4 +78,13 @@ def _check_module_argument(
             "E401" if mismatch.what == "size" else "E402",
             f"`{node.module}` takes {wanted}, and `{given.span.text}` is {given.type}",
             given.span,
+        )
+    kind, text = given.type.kind, given.span.text
+    entered = fit(kind, (wanted.kind,))
+    if entered is None or entered[0] == CONVERTED:
+        typing.refuse(
+            "E301",
+            f"`{node.module}` takes `{wanted.kind}`, and `{text}` is `{kind}`",
+            given.span,
+            help=f"say that it is: `{wanted.kind}({text})`",
         )

@@ -6,6 +6,7 @@ all nodes in order of making is a topological order: later phases are loops, not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -49,7 +50,6 @@ class Clock:
 class SizeOf:
     """A dimension symbol used as a number: the size of one input's axis."""
 
-    symbol: str
     input: str
     axis: int
     span: Span
@@ -200,17 +200,62 @@ NODES = (
 )
 
 
+def unlabelled(node: Node) -> Node:
+    """The value below all its names."""
+    while isinstance(node, Label):
+        node = node.value
+    return node
+
+
+def literal(node: Node) -> Constant | None:
+    """The literal that a node is, perhaps through a binding or a function. One that is a term of
+    its own stays one."""
+    while isinstance(node, Label) and node.source in ("binding", "call"):
+        node = node.value
+    return node if isinstance(node, Constant) else None
+
+
 def is_coefficient(node: Node, known: dict[int, bool]) -> bool:
     """Whether a node is made of literals, params, learnables and schedules alone."""
-    key = id(node)
-    if key not in known:
-        match node:
-            case Constant(value):
-                known[key] = isinstance(value, int | float) and not isinstance(value, bool)
-            case ParamRef() | Clock():
-                known[key] = True
-            case Apply() | Total() | Label():
-                known[key] = all(is_coefficient(x, known) for x in operands(node))
-            case _:
-                known[key] = False
-    return known[key]
+    return _made_of(node, known, _coefficient, (Apply, Total, Label))
+
+
+def is_number(node: Node, known: dict[int, bool]) -> bool:
+    """Whether a node is made of those and of the sizes of axes, perhaps read as another kind. It
+    has no axes itself, unless a param among them is a list."""
+    return _made_of(node, known, _number, (Apply, Total, Label, Cast, Index))
+
+
+def _coefficient(leaf: Node) -> bool:
+    match leaf:
+        case Constant(value):
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case ParamRef() | Clock():
+            return True
+    return False
+
+
+def _number(leaf: Node) -> bool:
+    size = isinstance(leaf, Apply) and leaf.function.name == "size"
+    return size or isinstance(leaf, SizeOf) or _coefficient(leaf)
+
+
+def _made_of(
+    node: Node,
+    known: dict[int, bool],
+    is_leaf: Callable[[Node], bool],
+    through: tuple[type, ...],
+) -> bool:
+    """Whether a node leads down to such leaves alone. `known` keeps all answers."""
+    stack = [node]
+    while stack:
+        here = stack[-1]
+        below = operands(here) if isinstance(here, through) else ()
+        missing = [x for x in below if id(x) not in known]
+        leaf = is_leaf(here)
+        if missing and not leaf:
+            stack.extend(missing)
+            continue
+        known[id(here)] = leaf or (bool(below) and all(known[id(x)] for x in below))
+        stack.pop()
+    return known[id(node)]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def item(resolver: Resolver, base: Node, key: str | int, span: Span) -> Node:
     """A part of a container."""
+    base = nodes.unlabelled(base)
     if isinstance(base, nodes.Items) and isinstance(key, int):
         if not -len(base.items) <= key < len(base.items):
             resolver.refuse("E406", f"the list has {len(base.items)} items", span)
@@ -25,11 +26,13 @@ def item(resolver: Resolver, base: Node, key: str | int, span: Span) -> Node:
     if isinstance(holder, Record) and isinstance(key, str):
         if holder.field(key) is None:
             names = [name for name, _ in holder.fields]
+            advice = closest(key, names, own=True)
             resolver.refuse(
                 "E211",
                 f"`{base.span.text}` has no field `{key}`",
                 span,
-                help=closest(key, names) or f"its fields are {', '.join(names)}",
+                help=advice or f"its fields are {', '.join(names)}",
+                fix=None if advice is None else advice.fix(_key(span, key)),
             )
     elif isinstance(holder, Listing) and isinstance(key, int):
         length = holder.length
@@ -42,14 +45,36 @@ def item(resolver: Resolver, base: Node, key: str | int, span: Span) -> Node:
             "E211",
             f"`{base.span.text}` has no fields: it is not a record",
             span,
-            help="a function is called with the value: `mean(x)`",
+            help=_no_field(base.span.text, key, isinstance(holder, Listing)),
         )
     return resolver.make(nodes.Item(base, key, span))
 
 
+def _key(span: Span, key: str) -> Span:
+    """Where a field's name stands, in `out.aux` and in `out['aux']`."""
+    start = span.start + max(span.text.rfind(key), 0)
+    return Span(span.source, start, start + len(key))
+
+
+# What torch's tensors have as fields -> how it is written here.
+_FIELDS = {
+    "shape": "the size of an axis is `size({x}, 0)`",
+    "T": "the last two axes are exchanged by `transpose({x})`",
+    "mT": "the last two axes are exchanged by `transpose({x})`",
+    "data": "without gradient it is `detach({x})`",
+    "grad": "the derivative of `u` is `grad(u, {x})`",
+}
+
+
+def _no_field(base: str, key: str, listed: bool) -> str:
+    if listed:
+        return f"`{base}` is a list: pick an item, `{base}[0]`"
+    return _FIELDS.get(key, "a function is called with the value: `mean({x})`").format(x=base)
+
+
 def container(resolver: Resolver, node: Node) -> Type | None:
     """The declared type of an input or a part of one; None where nothing is declared."""
-    match node:
+    match nodes.unlabelled(node):
         case nodes.InputRef(name):
             declared = resolver.declared.inputs.get(name)
             return declared.type if declared else None
@@ -59,20 +84,19 @@ def container(resolver: Resolver, node: Node) -> Type | None:
                 return outer.field(key)
             if isinstance(outer, Listing) and isinstance(key, int):
                 return outer.item or (outer.items[key] if outer.items else None)
-        case nodes.Label(value):
-            return container(resolver, value)
     return None
 
 
 def index(resolver: Resolver, node: tree.Index) -> Node:
     base = resolver.expression(node.base)
-    if isinstance(base, nodes.Constant):
-        return _pick(resolver, base, node)
+    inner = nodes.unlabelled(base)
+    if isinstance(inner, nodes.Constant):
+        return _pick(resolver, inner, node)
     if len(node.items) == 1:
         single = node.items[0]
         if isinstance(single, tree.Text):
             return item(resolver, base, single.value, node.span)
-        listed = isinstance(base, nodes.Items) or isinstance(container(resolver, base), Listing)
+        listed = isinstance(inner, nodes.Items) or isinstance(container(resolver, base), Listing)
         if isinstance(single, tree.Number | tree.Unary) and listed:
             return item(resolver, base, _integer(resolver, single), node.span)
     items = tuple(_index_item(resolver, item) for item in node.items)
@@ -114,12 +138,15 @@ def _index_item(resolver: Resolver, item: tree.IndexItem) -> Any:
 
 
 def _integer(resolver: Resolver, node: tree.Expression) -> int:
-    value = resolver.expression(node)
-    if isinstance(value, nodes.Constant) and isinstance(value.value, int):
+    value = nodes.unlabelled(resolver.expression(node))
+    whole = isinstance(value, nodes.Constant) and isinstance(value.value, int)
+    if isinstance(value, nodes.Constant) and whole and not isinstance(value.value, bool):
         return int(value.value)
     resolver.refuse(
         "E209",
         "an index is a whole number that is known before the call",
         node.span,
-        help="select by a mask with `where=`, by labels with `gather`",
+        help="write the number itself: a param can change at run time"
+        if isinstance(value, nodes.ParamRef)
+        else "select by a mask with `where=`, by labels with `gather`",
     )

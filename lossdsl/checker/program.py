@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from lossdsl.checker import nodes
-from lossdsl.checker.contract import Naming, container_types
-from lossdsl.checker.declarations import Declarations, read_declarations
+from lossdsl.checker.contract import Naming, container_types, with_lengths, written_once
+from lossdsl.checker.declarations import Declarations, ParamValue, read_declarations
+from lossdsl.checker.fold import overflows
 from lossdsl.checker.infer import Inference
 from lossdsl.checker.nodes import Node
+from lossdsl.checker.param_values import ParamValues
+from lossdsl.checker.reasons import reason_for, reasons
 from lossdsl.checker.resolve import Resolver
 from lossdsl.checker.suggest import closest
 from lossdsl.checker.terms import TermPlan, split_terms
@@ -22,6 +25,9 @@ from lossdsl.syntax import tree
 from lossdsl.types.shapes import SCALAR
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import Module, Tensor, Type
+
+ClassCount: TypeAlias = tuple[int, int]
+"""How many classes labels are judged against, and the index that is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,11 @@ class Checked:
     lists: dict[str, int]
     features: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
-    class_counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     bindings: dict[str, Span] = field(default_factory=dict)
+
+    def judge_params(self, values: Mapping[str, ParamValue], found: Diagnostics) -> None:
+        """Hold new values of params against what is made of them; problems go to `found`."""
+        ParamValues(self.made, values, found).judge(_results(self.plans, self.monitors))
 
     def retype(
         self,
@@ -55,19 +64,11 @@ class Checked:
         values: Mapping[Any, int],
         returned: Mapping[Span, Type],
         found: Diagnostics,
-    ) -> None:
-        """Run the type rules on what came at a call; problems go to `found`."""
+    ) -> dict[str, ClassCount]:
+        """Run the type rules on what came at a call; problems go to `found`. Gives what the
+        labels may be, by input."""
         solver = Solver(values=dict(values), _next=1_000_000)
-        declared = Declarations(
-            solver,
-            self.declared.inputs,
-            self.declared.params,
-            self.declared.functions,
-            self.declared.symbols,
-            self.declared.closed,
-            self.declared.reduction,
-            self.declared.compute_dtype,
-        )
+        declared = replace(self.declared, solver=solver)
         typing = Typing(
             declared,
             self.kinds,
@@ -79,11 +80,10 @@ class Checked:
         )
         typing.run(self.made)
         _typed_terms(self.plans, self.monitors, typing, found)
-        self.class_counts = _class_counts(typing)
+        return _class_counts(typing)
 
 
-def _class_counts(typing: Typing) -> dict[str, tuple[int, int]]:
-    """How many classes each input of labels is judged against, and which index is ignored."""
+def _class_counts(typing: Typing) -> dict[str, ClassCount]:
     counts = {}
     for name, size, ignore in typing.label_sizes:
         number = typing.solver.valued(typing.solver.dim(size)).number
@@ -113,13 +113,15 @@ def check_program(
     resolver = Resolver(declared, found, modules, dict(variant.lengths))
     result, monitors = resolver.program(program)
     plans = split_terms(resolver, result) if result is not None else []
+    values = {name: param.value for name, param in declared.params.items()}
+    ParamValues(resolver.made, values, found, declared.params).judge(_results(plans, monitors))
     inference = Inference(resolver)
     inference.run()
     signatures = _modules(declared, modules)
     if bound:
         _check_bound(resolver, modules, program, found)
     features = frozenset(inference.features)
-    clashed = frozenset(inference.clashed)
+    clashed = frozenset(inference.clashed | declared.misread)
     typing = Typing(
         declared, inference.kinds, found, signatures, features=features, clashed=clashed
     )
@@ -150,6 +152,10 @@ def check_program(
     )
 
 
+def _results(plans: list[TermPlan], monitors: Mapping[str, Node]) -> list[Node]:
+    return [*(node for plan in plans for node in (plan.raw, plan.weight)), *monitors.values()]
+
+
 def _check_bound(
     resolver: Resolver, modules: frozenset[str], program: tree.Program, found: Diagnostics
 ) -> None:
@@ -163,7 +169,9 @@ def _check_bound(
                 span,
                 help=f"pass it: `modules={{'{name}': net}}`",
             )
-    for name in sorted(modules - set(calls)):
+    # A call of something unknown is most likely a call of the one that is left over.
+    unknown = any(d.code == "E202" for d in found.items)
+    for name in () if unknown else sorted(modules - set(calls)):
         found.add(
             "E510",
             f"the loss does not call the module `{name}`",
@@ -186,7 +194,9 @@ def _typed_terms(
     terms = []
     for plan in plans:
         raw, weight = typing.typed.get(id(plan.raw)), typing.typed.get(id(plan.weight))
-        if raw is not None and weight is not None and _is_scalar(raw, plan.span, typing, found):
+        if raw is None or weight is None:
+            continue
+        if _is_scalar(raw, plan.span, typing, found) and _is_weight(weight, found):
             terms.append(TypedTerm(plan.name, weight, raw, plan.span))
     for name, node in monitors.items():
         raw = typing.typed.get(id(node))
@@ -196,13 +206,31 @@ def _typed_terms(
     return terms
 
 
+def _is_weight(weight: Typed, found: Diagnostics) -> bool:
+    """A param that is a list is no weight of a term."""
+    if isinstance(weight.type, Tensor) and weight.type.shape == SCALAR:
+        return True
+    found.add(
+        "E405",
+        f"a weight is one number, and `{weight.span.text}` is {weight.type}",
+        weight.span,
+        help=f"pick one: `{weight.span.text}[0]`",
+    )
+    return False
+
+
 def _is_scalar(raw: Typed, span: Span, typing: Typing, found: Diagnostics) -> bool:
     """A loss is one number. An open shape is left to the call."""
     if not isinstance(raw.type, Tensor):
         found.add("E308", f"a loss is one number, and this is {raw.type}", span)
         return False
     if raw.op == "number" and not isinstance(raw.literals.get("value"), int | float):
-        found.add("E308", f"a loss is one number, and this is `{span.text}`", span)
+        # Beside other terms the sum of them has told.
+        if not any(d.code == "E308" and d.span == raw.span for d in found.items):
+            found.add("E308", f"a loss is one number, and this is `{span.text}`", span)
+        return False
+    if overflows(raw.number):
+        found.add("E310", f"`{span.text}` is beyond the numbers of float32", span)
         return False
     if typing.solver.unify_shapes(SCALAR, raw.type.shape) is None:
         return True
@@ -264,14 +292,19 @@ def report_unused(
 def _contract(resolver: Resolver, typing: Typing, inference: Inference) -> tuple[Entry, ...]:
     """Inputs that the text declares and uses, in its order; then all others as they are used."""
     declared = resolver.declared
-    naming = Naming(typing.solver, set(declared.symbols))
     inferred = container_types(resolver, inference.kinds, typing.places)
-    types = {name: entry.type for name, entry in declared.inputs.items()}
+    types = {
+        name: with_lengths(typing.solver, entry.type, name, resolver.fixed_lists)
+        for name, entry in declared.inputs.items()
+    }
     # Sizes get their names in the order of the inputs' names, so that the order of terms changes
     # nothing but the order of the inputs.
     types |= {name: inferred[name] for name in sorted(inferred)}
+    anonymous = written_once(typing.solver, types.values())
+    naming = Naming(typing.solver, set(declared.symbols), anonymous)
     named = {name: naming.type(type) for name, type in types.items()}
     written = [name for name, entry in declared.inputs.items() if entry.written]
+    asked = reasons(inference)
     entries = []
     for name in dict.fromkeys((*written, *resolver.first_uses)):
         entry = declared.inputs.get(name)
@@ -279,7 +312,8 @@ def _contract(resolver: Resolver, typing: Typing, inference: Inference) -> tuple
             continue
         if entry is None:
             span = resolver.inferred[name]
-            entries.append(Entry(name, named[name], False, False, span))
+            because = reason_for(name, asked)
+            entries.append(Entry(name, named[name], False, False, span, because))
         elif not isinstance(entry.type, Module):
             entries.append(Entry(name, named[name], True, entry.optional, entry.span))
     return tuple(entries)

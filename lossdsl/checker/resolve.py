@@ -7,23 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from lossdsl.checker import fold, nodes, parts
-from lossdsl.checker.declarations import Declarations
+from lossdsl.checker.declarations import CLOCKS, Declarations, no_clock
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.suggest import closest
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics, Fix
 from lossdsl.functions import record as functions
+from lossdsl.functions.numbers import is_number
 from lossdsl.source import Span
 from lossdsl.syntax import limits, tree
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.shapes import Shape
 from lossdsl.types.values import Tensor
 
-CLOCKS = ("step", "epoch")
 _RECURSION = 170
 
 
 class Unresolved(Exception):
     """An expression has no meaning; the reason was reported."""
+
+
+class BeyondLimits(Unresolved):
+    """The program is too large: the rest of the statement is not looked at."""
 
 
 @dataclass
@@ -50,13 +54,13 @@ class Resolver:
     calls: list[str] = field(default_factory=list)
     local: dict[str, Node] | None = None
     visible: dict[str, frozenset[str]] = field(default_factory=dict)
-    later: set[str] = field(default_factory=set)
+    later: dict[str, Span] = field(default_factory=dict)
     _level: int = 0
 
     def make(self, node: Node) -> Node:
         """Enter a node; too many are refused, however short the text that made them."""
         if len(self.made) >= limits.NODES:
-            self.refuse("E701", limits.message("NODES"), node.span)
+            self._stop("NODES", node.span)
         self.made.append(node)
         return node
 
@@ -67,19 +71,27 @@ class Resolver:
         span: Span,
         *,
         labels: Iterable[tuple[Span, str]] = (),
-        help: str | None = None,
+        help: str | Advice | None = None,
+        fix: Fix | None = None,
     ) -> NoReturn:
         """Report a problem and give up the expression."""
-        self.found.add(code, message, span, labels=labels, help=help)
+        self.found.add(code, message, span, labels=labels, help=help, fix=fix)
         raise Unresolved
+
+    def _stop(self, limit: str, span: Span) -> NoReturn:
+        self.found.add("E701", limits.message(limit), span)
+        raise BeyondLimits
 
     # --- statements ---
 
     def program(self, program: tree.Program) -> tuple[Node | None, dict[str, Node]]:
         """The result's node (None where it has no meaning) and the monitored terms."""
         monitors: dict[str, Node] = {}
+        self.unread = program.unread
         self.later = {
-            s.name.id for s in program.statements if isinstance(s, tree.Binding | tree.Term)
+            s.name.id: s.name.span
+            for s in program.statements
+            if isinstance(s, tree.Binding | tree.Term)
         }
         for statement in program.statements:
             match statement:
@@ -92,9 +104,24 @@ class Resolver:
                     if node is not None and monitored:
                         monitors[name.id] = node
         result = self.attempt(program.result)
+        self._loss_is_used(program)
         if result is not None:
             self._monitor_omitted(program, result, monitors)
         return result, monitors
+
+    def _loss_is_used(self, program: tree.Program) -> None:
+        """A value that is called `loss` and does not reach the result was meant to be it."""
+        for statement in program.statements:
+            named = isinstance(statement, tree.Binding) and statement.name.id == "loss"
+            if named and "loss" not in self.used and "loss" not in self.unread:
+                self.used.add("loss")
+                self.found.add(
+                    "E108",
+                    "this stands behind `loss = …`, whose value is lost",
+                    program.result.span,
+                    labels=[(statement.span, "lost")],
+                    help="`loss = …` is the last line: add to it what belongs to the loss",
+                )
 
     def _monitor_omitted(
         self, program: tree.Program, result: Node, monitors: dict[str, Node]
@@ -113,7 +140,8 @@ class Resolver:
                     monitors[statement.name.id] = node
 
     def _bind(self, name: tree.Name, value: tree.Expression, source: nodes.LabelSource) -> Any:
-        self.later.discard(name.id)
+        self.later.pop(name.id, None)
+        no_clock(name, self.found)
         node = self.attempt(value)
         first = self._owner(name.id)
         if first is not None:
@@ -124,6 +152,9 @@ class Resolver:
                 labels=[(first, "here")],
                 help="a name is bound once: choose another",
             )
+            # What it means is not known, so that one mistake gives one message.
+            self.places[name.id] = name.span
+            self.bindings[name.id] = nodes.Constant(None, name.span)
             return None
         self.places[name.id] = name.span
         if node is None:
@@ -147,8 +178,17 @@ class Resolver:
     def attempt(self, expression: tree.Expression) -> Node | None:
         try:
             return self.expression(expression)
+        except BeyondLimits:
+            if self._level > 0:
+                raise
         except Unresolved:
-            return None
+            pass
+        except RecursionError:
+            # Functions inside one another take many frames a level, and the caller has some too.
+            if self._level > 0:
+                raise
+            self.found.add("E701", limits.message("DEPTH"), expression.span)
+        return None
 
     def all(self, expressions: Iterable[tree.Expression]) -> tuple[Node, ...]:
         """The meanings of several expressions; each is tried, so that all their problems show."""
@@ -162,17 +202,18 @@ class Resolver:
     def expression(self, node: tree.Expression) -> Node:
         """The meaning of an expression."""
         self._level += 1
-        if self._level > _RECURSION:
-            self._level = 0
-            self.refuse("E701", limits.message("DEPTH"), node.span)
         try:
+            if self._level > _RECURSION:
+                self._stop("DEPTH", node.span)
             return self._expression(node)
         finally:
             self._level -= 1
 
     def _expression(self, node: tree.Expression) -> Node:
         match node:
-            case tree.Number(value) | tree.Text(value) | tree.Truth(value):
+            case tree.Number(value):
+                return self.make(nodes.Constant(fold.plain(value), node.span))
+            case tree.Text(value) | tree.Truth(value):
                 return self.make(nodes.Constant(value, node.span))
             case tree.Nothing():
                 return self.make(nodes.Constant(None, node.span))
@@ -218,6 +259,8 @@ class Resolver:
         """What a name stands for: the innermost of parameter, binding, param, input, symbol."""
         if self.local is not None and name in self.local:
             return self.local[name]
+        if name in self.unread:
+            raise Unresolved
         declared = self.declared
         if name in self.bindings and self._sees(name):
             self.used.add(name)
@@ -241,7 +284,11 @@ class Resolver:
             return self._size(name, span)
         if name in self.later:
             self.refuse(
-                "E208", f"`{name}` is used before it is bound", span, help="move the line up"
+                "E208",
+                f"`{name}` is used before it is bound",
+                span,
+                labels=[(self.later[name], "bound here")],
+                help=f"move the line of `{name}` above this one",
             )
         return self._undeclared(name, span)
 
@@ -254,7 +301,7 @@ class Resolver:
                 if shape.axis(axis) == wanted:
                     self.used.add(name)
                     self.first_uses.setdefault(name, span)
-                    return self.make(nodes.SizeOf(symbol, name, axis, span))
+                    return self.make(nodes.SizeOf(name, axis, span))
         self.refuse(
             "E408",
             f"no input has the size `{symbol}` alone on an axis",
@@ -277,7 +324,7 @@ class Resolver:
                 if not self.calls
                 else f"the function `{self.calls[-1]}` does not know `{name}`"
             )
-            advice = closest(name, known) or (
+            advice = closest(name, known, own=True) or (
                 f"declare it (`input {name}: …`)"
                 if not self.calls
                 else "pass it as an argument, or declare it as an input"
@@ -302,7 +349,7 @@ class Resolver:
     ) -> Node:
         """A function of operands; folded to a number where all are numbers."""
         function = functions.functions()[name]
-        folded = fold.fold(function, operands, literals or {}, span, self.found)
+        folded = fold.fold(function, operands, literals or {}, keywords, span, self.found)
         if folded is not None:
             return self.make(folded)
         return self.make(
@@ -313,7 +360,7 @@ class Resolver:
         self, operands: tuple[tree.Expression, ...], signs: tuple[str, ...], span: Span
     ) -> Node:
         resolved = self.all(operands)
-        if all(isinstance(x, nodes.Constant) for x in resolved):
+        if all(nodes.literal(x) is not None for x in resolved):
             result = resolved[0]
             for sign, operand in zip(signs[1:], resolved[1:], strict=True):
                 result = self.apply(sign, (result, operand), span)
@@ -336,18 +383,16 @@ class Resolver:
 
     def _conditional(self, node: tree.Conditional) -> Node:
         condition = self.expression(node.condition)
-        if isinstance(condition, nodes.Constant):
-            return self.expression(node.then if condition.value else node.otherwise)
+        known = nodes.literal(condition)
+        if known is not None:
+            return self.expression(node.then if known.value else node.otherwise)
         operands = (condition, self.expression(node.then), self.expression(node.otherwise))
         return self.apply("where", operands, node.span)
 
     def _list(self, items: tuple[tree.Expression, ...], span: Span) -> Node:
         resolved = self.all(items)
-        if all(isinstance(x, nodes.Constant) and is_number(x.value) for x in resolved):
-            values = tuple(x.value for x in resolved if isinstance(x, nodes.Constant))
+        known = [nodes.literal(x) for x in resolved]
+        values = tuple(x.value for x in known if x is not None and is_number(x.value))
+        if len(values) == len(resolved):
             return self.make(nodes.Constant(values, span))
         return self.make(nodes.Items(resolved, span))
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

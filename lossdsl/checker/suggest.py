@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from lossdsl.diagnostics.diagnostic import Advice
+from lossdsl.diagnostics.meant import did_you_mean, own_name_meant
 
 SYNONYMS: dict[str, str] = {
     "l2": "mse",
@@ -13,6 +15,12 @@ SYNONYMS: dict[str, str] = {
     "huberloss": "huber",
     "crossentropyloss": "ce",
     "nllloss": "ce",
+    "log_loss": "bce",
+    "soft_f1": "dice",
+    "ctcloss": "ctc",
+    "multimarginloss": "multi_margin",
+    "softmarginloss": "logistic",
+    "hausdorffdtloss": "hausdorff_dt",
     "bceloss": "bce",
     "bcewithlogitsloss": "bce",
     "kldivloss": "kl_div",
@@ -54,7 +62,6 @@ SYNONYMS: dict[str, str] = {
     "tv_loss": "tv",
     "triplet_margin_loss": "triplet",
     "infonce": "info_nce",
-    "ntxent": "info_nce",
     "clip_loss": "clip",
     "kl": "kl_div",
     "kld": "kl_div",
@@ -73,6 +80,19 @@ SYNONYMS: dict[str, str] = {
     "stop_gradient": "detach",
     "mm": "matmul",
     "average": "mean",
+    "avg": "mean",
+    "view": "reshape",
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "l1",
+    "bce_with_logits_loss": "bce",
+    "binary_cross_entropy_with_logits_loss": "bce",
+    "dim": "over",
+    "axis": "over",
+    "axes": "over",
+    "dims": "over",
+    "weight_class": "class_weight",
+    "class_weights": "class_weight",
+    "ignore_label": "ignore_index",
     "amax": "max",
     "amin": "min",
     "arccos": "acos",
@@ -80,16 +100,36 @@ SYNONYMS: dict[str, str] = {
 }
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """A help line naming the most likely meant name, or nothing."""
+DIFFERENT = frozenset(
+    {
+        "argmax",
+        "cat",
+        "cosine_similarity",
+        "gather",
+        "interpolate",
+        "kl_div",
+        "normalize",
+        "one_hot",
+        "pad",
+        "poisson_nll",
+        "reshape",
+        "sort",
+        "stack",
+        "topk",
+    }
+)
+"""What other libraries call with other arguments, in another order, or with other defaults."""
+
+
+def closest(name: str, known: Iterable[str], *, own: bool = False) -> Advice | None:
+    """The most likely meant name, or nothing. `own` are names that the text itself gives."""
+    if own:
+        return own_name_meant(name, known, 0.65)
     names = list(known)
     synonym = SYNONYMS.get(name.lower())
-    if synonym is not None and (synonym in names or synonym == "**"):
-        if synonym == "**":
-            return "write `x**2`"
-        return f"`{name}` is called `{synonym}` here"
-    lowered = {candidate.lower(): candidate for candidate in names}
-    if name.lower() in lowered and lowered[name.lower()] != name:
-        return f"did you mean `{lowered[name.lower()]}`?"
-    close = difflib.get_close_matches(name, names, 1, 0.65)
-    return f"did you mean `{close[0]}`?" if close else None
+    if synonym == "**":
+        return Advice("write `x**2`")
+    if synonym is not None and synonym in names:
+        safe = synonym not in DIFFERENT
+        return Advice(f"`{name}` is called `{synonym}` here", synonym, safe)
+    return did_you_mean(name, names, 0.65)

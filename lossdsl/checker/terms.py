@@ -113,6 +113,12 @@ def _weight(resolver: Resolver, part: _Part) -> Node:
     span = part.factors[0][1].span if part.factors else part.span
     weight: Node = resolver.make(nodes.Constant(1.0 * part.sign, span))
     for operator, factor in part.factors:
+        known = nodes.literal(factor)
+        if operator == "/" and known is not None and known.value == 0:
+            resolver.found.add(
+                "E310", "a division by 0", factor.span, help="divide by another number"
+            )
+            continue
         one = isinstance(weight, nodes.Constant) and weight.value == 1
         if one and operator == "*":
             weight = factor
@@ -123,7 +129,8 @@ def _weight(resolver: Resolver, part: _Part) -> Node:
 
 def _report_zero(resolver: Resolver, name: str, part: _Part) -> None:
     """A written 0 is most likely a mistake; one that folding produced was asked for."""
-    zeros = [f for op, f in part.factors if isinstance(f, nodes.Constant) and f.value == 0]
+    known = [nodes.literal(factor) for operator, factor in part.factors if operator == "*"]
+    zeros = [factor for factor in known if factor is not None and factor.value == 0]
     if not zeros:
         return
     written = not zeros[0].span.text.strip("0._")

@@ -39,6 +39,32 @@ class Typed:
         return self.type
 
 
+@dataclass(slots=True)
+class PythonNumbers:
+    """Tells which values the graph calculates outside torch."""
+
+    known: dict[Typed, bool] = field(default_factory=dict)
+
+    def holds(self, value: Typed) -> bool:
+        """Whether the graph calculates this value outside torch: from literals and sizes."""
+        stack = [value]
+        while stack:
+            here = stack[-1]
+            operator = (
+                not isinstance(here.op, str)
+                and here.op.group == "function"
+                and here.op.run.__module__.endswith(".operators")
+            )
+            missing = [x for x in here.operands if operator and x not in self.known]
+            if missing:
+                stack.extend(missing)
+                continue
+            plain = operator and all(self.known[x] for x in here.operands)
+            self.known[here] = plain or here.op in ("number", "size")
+            stack.pop()
+        return self.known[value]
+
+
 @dataclass(frozen=True, slots=True)
 class TypedTerm:
     """One summand of the loss."""
@@ -52,13 +78,14 @@ class TypedTerm:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One input of the contract."""
+    """One input of the contract. `because` is the use that an undeclared one has its kind from."""
 
     name: str
     type: Type
     declared: bool
     optional: bool
     span: Span
+    because: Span | None = None
 
     @property
     def kind(self) -> str:

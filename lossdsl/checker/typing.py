@@ -9,19 +9,23 @@ from typing import Any, NoReturn
 from lossdsl.checker import nodes
 from lossdsl.checker.casts import cast
 from lossdsl.checker.declarations import Declarations
+from lossdsl.checker.fold import overflows
 from lossdsl.checker.indexing import index
 from lossdsl.checker.infer import place_of
+from lossdsl.checker.mixture import mixture
 from lossdsl.checker.module_calls import module_call
-from lossdsl.checker.nodes import Node, is_coefficient
-from lossdsl.checker.typed import Typed, unwrapped
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.checker.nodes import Node, is_coefficient, is_number
+from lossdsl.checker.typed import PythonNumbers, Typed, unwrapped
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics, Fix
 from lossdsl.functions import convert
 from lossdsl.functions import record as functions
+from lossdsl.functions.numbers import is_number as is_plain_number
 from lossdsl.functions.op import Op
 from lossdsl.functions.record import CallSite, Refused
 from lossdsl.source import Span
 from lossdsl.types.dims import Dim
-from lossdsl.types.kinds import KINDS, is_sub
+from lossdsl.types.kinds import KINDS
+from lossdsl.types.renew import renewed
 from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import NUMBER, Listing, Module, Record, Tensor, Type
@@ -60,7 +64,10 @@ class Typing:
         self.returned = returned or {}
         self.typed: dict[int, Typed] = {}
         self.places: dict[str, Type] = {}
+        self.items: dict[str, Type] = {}
         self.coefficients: dict[int, bool] = {}
+        self.numbers: dict[int, bool] = {}
+        self.python_numbers = PythonNumbers()
         self.inputs: dict[str, Typed] = {}
         self.label_sizes: list[tuple[str, Dim, int]] = []
 
@@ -81,10 +88,11 @@ class Typing:
         span: Span,
         *,
         labels: Iterable[tuple[Span, str]] = (),
-        help: str | None = None,
+        help: str | Advice | None = None,
+        fix: Fix | None = None,
     ) -> NoReturn:
         """Report a problem and give up the node."""
-        self.found.add(code, message, span, labels=labels, help=help)
+        self.found.add(code, message, span, labels=labels, help=help, fix=fix)
         raise Wrong
 
     def of(self, node: Node) -> Typed:
@@ -94,11 +102,15 @@ class Typing:
         """A value's type with all that is known of its shape."""
         type = value.type
         if isinstance(type, Tensor):
-            type = type.with_shape(self.solver.shape(type.shape))
+            type = type.with_shape(self.solver.told(type.shape))
         return str(type)
 
     def is_number(self, node: Node) -> bool:
         return is_coefficient(node, self.coefficients)
+
+    def stands_alone(self, node: Node) -> bool:
+        """Whether a node is made of numbers, the sizes of axes among them."""
+        return is_number(node, self.numbers)
 
     # --- nodes ---
 
@@ -154,13 +166,17 @@ class Typing:
 
     def entered(self, raw: Typed) -> Typed:
         """A tensor that comes from outside, in the precision that losses calculate in."""
-        if isinstance(raw.type, Listing) and raw.type.item is not None and raw.type.items is None:
+        if (
+            isinstance(raw.type, Listing)
+            and isinstance(raw.type.item, Tensor)
+            and raw.type.items is None
+        ):
             return Typed(convert.AS_FLOATS, (raw,), {}, raw.type, raw.span)
         if not isinstance(raw.type, Tensor):
             return raw
         if KINDS[raw.type.kind].integer:
             op = convert.AS_INDEX
-        elif self.declared.compute_dtype == "input":
+        elif self.declared.options.compute_dtype == "input":
             op = convert.AS_FLOATING
         else:
             op = convert.AS_FLOAT
@@ -182,7 +198,7 @@ class Typing:
     def feature_list(self, place: str) -> Type:
         """The type of an undeclared list of feature maps."""
         if place not in self.places:
-            self.places[place] = Listing(None, Tensor("real", self.solver.any_shape()))
+            self.places[place] = Listing(None, Tensor("real", self.solver.any_shape("_")))
         return self.places[place]
 
     def _undeclared(self, place: str, key: str | None = None) -> Type:
@@ -200,12 +216,13 @@ class Typing:
             if known is not None:
                 return known
         elif isinstance(container, Listing) and isinstance(node.key, int):
-            if container.items is not None and -len(container.items) <= node.key < len(
-                container.items
-            ):
-                return container.items[node.key]
+            length = container.length
+            if container.items is not None and length is not None:
+                if -length <= node.key < length:
+                    return container.items[node.key]
+                self.refuse("E406", f"`{node.base.span.text}` has {length} items", node.span)
             if container.item is not None:
-                return container.item
+                return self._item(node, container.item)
         elif isinstance(container, Tensor) and place_of(node) not in self.kinds:
             self.refuse("E211", f"`{node.span.text}`: a tensor has no parts", node.span)
         if place_of(node) in self.features:
@@ -214,6 +231,13 @@ class Typing:
         if place_of(node) not in self.kinds:
             return Record(())
         return self._undeclared(place_of(node), key)
+
+    def _item(self, node: nodes.Item, item: Type) -> Type:
+        """The type of one item of a list of open length: a `_` is another size in each."""
+        key = f"{place_of(node.base)}.{node.key}"
+        if key not in self.items:
+            self.items[key] = renewed(self.solver, item)
+        return self.items[key]
 
     def _param(self, name: str, span: Span) -> Typed:
         value = self.declared.params[name].value
@@ -243,40 +267,10 @@ class Typing:
             both = [number, self.is_number(operand)]
             result = self.call(function, [result, right], {}, span, {}, (), both)
             number = number and self.is_number(operand)
-        kind = self._mixture(node)
+        kind = mixture(self, node)
         if kind is not None:
             result = dataclasses.replace(result, type=kind.with_shape(result.tensor.shape))
         return result
-
-    def _mixture(self, node: nodes.Total) -> Tensor | None:
-        """`a*p + (1 - a)*q` of probabilities is a probability."""
-        if len(node.operands) != 2 or node.signs[1] != "+":
-            return None
-        parts = [self._share(operand) for operand in node.operands]
-        if parts[0] is None or parts[1] is None:
-            return None
-        (a, p), (b, q) = parts[0], parts[1]
-        known = isinstance(a, nodes.Constant) and isinstance(b, nodes.Constant)
-        if known:
-            whole = 0 <= a.value <= 1 and abs(a.value + b.value - 1) < 1e-9
-        else:
-            whole = _complement(a, b) or _complement(b, a)
-        tensor = self.of(p).type
-        if not whole or not isinstance(tensor, Tensor) or tensor.shape.rank == 0:
-            return None
-        other = self.of(q).type
-        if isinstance(other, Tensor) and is_sub(tensor.kind, "prob") and is_sub(other.kind, "prob"):
-            return Tensor("prob", tensor.shape)
-        return None
-
-    def _share(self, node: Node) -> tuple[Any, Node] | None:
-        if isinstance(node, nodes.Apply) and node.function.name == "*":
-            left, right = node.operands
-            if self.is_number(left):
-                return left, right
-            if self.is_number(right):
-                return right, left
-        return None
 
     def _apply(self, node: nodes.Apply) -> Typed:
         operands = [self.of(operand) for operand in node.operands]
@@ -304,6 +298,8 @@ class Typing:
                     f"`{function.name}` calculates with numbers, not with `{operand.span.text}`",
                     operand.span,
                 )
+            if operand.number is not None and not self._multiplies(function):
+                self.representable(operand.number, operand.span)
         site = CallSite(
             function.name,
             [operand.type for operand in operands],
@@ -329,25 +325,28 @@ class Typing:
         operands = self._first_as_tensor(function, self._matched(operands, numbers))
         return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
 
+    def _multiplies(self, function: functions.FunctionRecord) -> bool:
+        """Arithmetic and comparisons take whatever number there is."""
+        return function.family == "operators" and function.name != "where"
+
+    def representable(self, value: Any, span: Span) -> None:
+        """Refuse numbers of which torch makes no float32."""
+        if overflows(value):
+            self.refuse(
+                "E310",
+                f"`{span.text}` is beyond the numbers of float32",
+                span,
+                help="they end at 3.4e38",
+            )
+
     def _first_as_tensor(
         self, function: functions.FunctionRecord, operands: list[Typed]
     ) -> list[Typed]:
         """Functions of torch need a tensor in front: a number that stands there becomes one."""
-        tolerant = function.family == "operators" and function.name != "where"
-        if tolerant or function.schedule or not self._is_python_number(operands[0]):
+        if self._multiplies(function) or not self.python_numbers.holds(operands[0]):
             return operands
         first = operands[0]
         return [Typed(convert.AS_TENSOR, (first,), {}, first.type, first.span), *operands[1:]]
-
-    def _is_python_number(self, value: Typed) -> bool:
-        operator = (
-            not isinstance(value.op, str)
-            and value.op.group == "function"
-            and value.op.run.__module__.endswith(".operators")
-        )
-        return value.op in ("number", "size") or (
-            operator and all(self._is_python_number(operand) for operand in value.operands)
-        )
 
     def _vectors(self, operands: list[Typed], numbers: list[bool]) -> list[Typed]:
         """Literal lists as vectors like the tensors that they meet."""
@@ -370,9 +369,14 @@ class Typing:
     def _matched(self, operands: list[Typed], numbers: list[bool]) -> list[Typed]:
         """Params and schedules in the precision of the tensors that they meet."""
         like = next(
-            (o for o, is_number in zip(operands, numbers, strict=True) if not is_number), None
+            (
+                operand
+                for operand, is_number in zip(operands, numbers, strict=True)
+                if not is_number and not self.python_numbers.holds(operand)
+            ),
+            None,
         )
-        if like is None or not isinstance(like.type, Tensor) or like.op == "size":
+        if like is None or not isinstance(like.type, Tensor):
             return operands
         return [
             self.matched(operand, like) if is_number else operand
@@ -381,28 +385,10 @@ class Typing:
 
     def matched(self, operand: Typed, like: Typed) -> Typed:
         """A number that moves, in another value's precision; literals need nothing."""
-        if self._is_python_number(operand):
+        if self.python_numbers.holds(operand):
             return operand
         return Typed(convert.AS_SCALAR, (operand, like), {}, operand.type, operand.span)
 
     def insert(self, op: Op, operands: tuple[Typed, ...], type: Type, **literals: Any) -> Typed:
         """A conversion that the user did not write: it stands where its value was written."""
         return Typed(op, operands, literals, type, operands[0].span)
-
-
-def is_plain_number(value: Any) -> bool:
-    """Whether a literal is one number: no text, no truth value, no list."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _complement(a: Node, b: Node) -> bool:
-    """Whether `b` is written `1 - a`."""
-    if isinstance(b, nodes.Total) and len(b.operands) == 2 and b.signs[1] == "-":
-        one, other = b.operands
-        same = other is a or (
-            isinstance(other, nodes.ParamRef)
-            and isinstance(a, nodes.ParamRef)
-            and other.name == a.name
-        )
-        return isinstance(one, nodes.Constant) and one.value == 1 and same
-    return False

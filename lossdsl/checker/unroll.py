@@ -25,6 +25,7 @@ def comprehension(resolver: Resolver, node: tree.Call) -> Node:
             "a comprehension stands alone in `sum`, `mean`, `max` or `min`",
             node.callee.span,
         )
+    _distinct(resolver, inside.targets)
     rows = _rows(resolver, inside)
     outer = resolver.local
     values = []
@@ -38,6 +39,19 @@ def comprehension(resolver: Resolver, node: tree.Call) -> Node:
     result = _reduce(resolver, node, values)
     name = _loss_name(inside.body) or node.callee.id
     return resolver.make(nodes.Label(result, name, "comprehension", node.span, node.callee.span))
+
+
+def _distinct(resolver: Resolver, targets: tuple[tree.Name, ...]) -> None:
+    first: dict[str, tree.Name] = {}
+    for target in targets:
+        if first.setdefault(target.id, target) is not target:
+            resolver.refuse(
+                "E203",
+                f"two items are called `{target.id}`",
+                target.span,
+                labels=[(first[target.id].span, "the other one")],
+                help="give one of them another name",
+            )
 
 
 def _reduce(resolver: Resolver, node: tree.Call, values: list[Node]) -> Node:
@@ -91,11 +105,21 @@ def _columns(resolver: Resolver, expressions: tuple[tree.Expression, ...]) -> li
                 labels=[(columns[known[0][1]].span, f"{known[0][0]} items")],
             )
     common = known[0][0] if known else None
-    return [_items(resolver, column, common) for column in columns]
+    items = [_items(resolver, column, common) for column in columns]
+    for column, other in zip(columns[1:], items[1:], strict=True):
+        # Open lists have the lengths of the call.
+        if len(other) != len(items[0]):
+            resolver.refuse(
+                "E406",
+                f"the lists have {len(items[0])} and {len(other)} items",
+                column.span,
+                labels=[(columns[0].span, f"{len(items[0])} items")],
+            )
+    return items
 
 
 def _length(resolver: Resolver, node: Node) -> int | None:
-    match node:
+    match nodes.unlabelled(node):
         case nodes.Items(items):
             return len(items)
         case nodes.Constant(tuple() as values):
@@ -103,17 +127,14 @@ def _length(resolver: Resolver, node: Node) -> int | None:
         case nodes.ParamRef(name):
             value = resolver.declared.params[name].value
             return len(value) if isinstance(value, tuple) else None
-        case nodes.Label(value):
-            return _length(resolver, value)
     holder = container(resolver, node)
     return holder.length if isinstance(holder, Listing) else None
 
 
 def _items(resolver: Resolver, node: Node, length: int | None) -> list[Node]:
+    node = nodes.unlabelled(node)
     span = node.span
     match node:
-        case nodes.Label(value):
-            return _items(resolver, value, length)
         case nodes.Items(items):
             return list(items)
         case nodes.Constant(tuple() as values):
@@ -149,6 +170,13 @@ def path(node: Node) -> str:
         case nodes.Item(base, key):
             return f"{path(base)}[{key}]"
     return "?"
+
+
+def root(node: Node) -> str | None:
+    """The input that a part belongs to."""
+    while isinstance(node, nodes.Item):
+        node = node.base
+    return node.name if isinstance(node, nodes.InputRef) else None
 
 
 def _loss_name(body: tree.Expression) -> str | None:

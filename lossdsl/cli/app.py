@@ -12,6 +12,7 @@ import lossdsl
 from lossdsl.cli.check import check
 from lossdsl.cli.doc import doc
 from lossdsl.cli.evaluate import evaluate
+from lossdsl.cli.explain import explain
 from lossdsl.cli.fmt import fmt
 from lossdsl.cli.inspect import inspect
 from lossdsl.cli.list import list_losses
@@ -22,6 +23,7 @@ from lossdsl.diagnostics.errors import LossError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
+    "explain": explain,
     "show": show,
     "inspect": inspect,
     "eval": evaluate,

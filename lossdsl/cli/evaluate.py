@@ -61,7 +61,7 @@ def evaluate(
 
 def _move(loss: Loss, step: int, epoch: int) -> None:
     """Put the schedules where they are to be evaluated."""
-    from lossdsl.backend.state_names import CLOCKS
+    from lossdsl.backend.names import CLOCKS
 
     for clock, position in (("step", step), ("epoch", epoch)):
         loss.get_buffer(CLOCKS[clock]).fill_(position)

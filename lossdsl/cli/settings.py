@@ -60,8 +60,10 @@ def require_known(loss: Loss, names: Iterable[str]) -> None:
             f"the loss has no param `{name}`",
             Source(name, f"<--set {name}>").span(),
             (),
-            closest(name, declared)
-            or (f"its params are {', '.join(declared)}" if declared else "it has no params"),
+            str(
+                closest(name, declared)
+                or (f"its params are {', '.join(declared)}" if declared else "it has no params")
+            ),
         )
         for name in names
         if name not in known

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.pages import read_page
 from lossdsl.diagnostics.render import render_all
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ def say(text: str | Text, to: Stream = "stdout") -> None:
 
 
 def report(diagnostics: Iterable[Diagnostic], to: Stream = "stdout") -> None:
-    """Print diagnostics, if there are any."""
+    """Print diagnostics, if there are any, and how to read more about the first."""
     from lossdsl.diagnostics.colour import coloured
 
     found = list(diagnostics)
     if found:
         say(coloured(render_all(found)), to)
+    explained = next((d.code for d in found if read_page(d.code)), None)
+    if explained is not None:
+        say(f"\nexplain: lossdsl explain {explained}", to)
 
 
 def headed(text: str) -> Text:

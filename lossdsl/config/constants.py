@@ -65,6 +65,14 @@ def _scalar(scalar: Scalar, found: Diagnostics) -> tree.Expression | None:
         found.add("E504", "a number or a word is missing here", _visible(scalar.span))
         return None
     match text, _TRUTHS.get(text.lower()):
+        case "learnable", _:
+            found.add(
+                "E504",
+                "`learnable` needs the value to start with",
+                scalar.span,
+                help="write `learnable(0.0)`",
+            )
+            return None
         case "true" | "false", _:
             return tree.Truth(text == "true", scalar.span)
         case _, str(truth):

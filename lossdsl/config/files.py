@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 from pathlib import Path
@@ -12,6 +11,7 @@ from lossdsl.config.loss_file import LossFile, read_loss_source
 from lossdsl.config.opening import open_source
 from lossdsl.config.used_files import Home
 from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.source import Source, Span
 from lossdsl.syntax.parser import parse_program
 
@@ -23,6 +23,14 @@ def names_a_file(text: str) -> bool:
     return _FILE_NAME.fullmatch(text.strip()) is not None
 
 
+def is_yaml(text_or_path: object, format: str) -> bool:
+    """Whether a text or a file is read as YAML, and not as a program."""
+    if isinstance(text_or_path, str) and not names_a_file(text_or_path):
+        return format == "yaml"
+    path = str(text_or_path).partition("#")[0]
+    return not path.strip().lower().endswith(".loss")
+
+
 def split_name(path: str) -> tuple[str, str | None]:
     """`gan.yaml#generator` to the path and the name of the loss in it."""
     match = _FILE_NAME.fullmatch(path.strip())
@@ -32,7 +40,11 @@ def split_name(path: str) -> tuple[str, str | None]:
 
 
 def read_loss_file(
-    path: str | os.PathLike[str], found: Diagnostics, name: str | None = None
+    path: str | os.PathLike[str],
+    found: Diagnostics,
+    name: str | None = None,
+    *,
+    to_check: bool = False,
 ) -> LossFile | None:
     """A loss file: YAML, or a program where it ends in `.loss`.
 
@@ -40,6 +52,7 @@ def read_loss_file(
         path: a `str` may name one of several losses, `gan.yaml#generator`.
         found: gets what is wrong with the file, and with those that it uses.
         name: one of several losses, as behind a `#`.
+        to_check: gives what could be read of a file with mistakes.
 
     Returns:
         All losses of the file, with `chosen` set to the one asked for; None if there are errors.
@@ -55,15 +68,15 @@ def read_loss_file(
         program = parse_program(source, found)
         file = None if program is None else LossFile({None: program}, None, (source,))
     else:
-        file = read_loss_source(source, Home.of(Path(path)), found)
+        file = read_loss_source(source, Home.of(Path(path)), found, to_check=to_check)
     return file if file is None or name is None else choose(file, name, found)
 
 
 def read_yaml_text(
-    text: str, found: Diagnostics, *, source_name: str = "<loss>"
+    text: str, found: Diagnostics, *, source_name: str = "<loss>", to_check: bool = False
 ) -> LossFile | None:
     """A loss file's YAML in memory. It has no folder, so it can use only what is shipped."""
-    return read_loss_source(Source(text, source_name), None, found)
+    return read_loss_source(Source(text, source_name), None, found, to_check=to_check)
 
 
 def choose(file: LossFile, name: str, found: Diagnostics) -> LossFile | None:
@@ -74,12 +87,20 @@ def choose(file: LossFile, name: str, found: Diagnostics) -> LossFile | None:
         return file
     names = [key for key in file.programs if key is not None]
     if names:
-        close = difflib.get_close_matches(name, names, n=1)
         listed = ", ".join(f"`{other}`" for other in names)
-        help = f"did you mean `{close[0]}`?" if close else f"there are {listed}"
+        help = str(did_you_mean(name, names) or f"there are {listed}")
     else:
         help = "the file holds one loss: leave the name away"
     source = file.sources[0]
-    top = Span(source, 0, len(source.line(1)))
+    top = _first_line(source)
     found.add("E508", f"`{source.name}` has no loss called `{name}`", top, help=help)
     return None
+
+
+def _first_line(source: Source) -> Span:
+    """The first line that says something, and is no comment."""
+    for start in source.line_starts:
+        line = source.line(source.position(start)[0])
+        if line.strip() and not line.lstrip().startswith(("#", "%", "---")):
+            return Span(source, start, start + len(line.rstrip()))
+    return source.span(0, 0)

@@ -19,7 +19,7 @@ def read_header(mapping: Mapping, found: Diagnostics) -> str | None:
             if not isinstance(value, Scalar) or value.text != VERSION:
                 found.add(
                     "E505",
-                    "a version of the format that this lossdsl does not know",
+                    f"this lossdsl knows version {VERSION} of the format, and no other",
                     place(entry),
                     help=f"write `lossdsl: {VERSION}`, or remove the line",
                 )

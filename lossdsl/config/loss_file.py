@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 
 from lossdsl.config.entries import describe, read_name, section
 from lossdsl.config.header import read_header
-from lossdsl.config.sections import BODY_KEYS, FILE_KEYS, Parts, check_keys, read_parts
+from lossdsl.config.sections import (
+    BODY_KEYS,
+    FILE_KEYS,
+    USED_KEYS,
+    Parts,
+    check_keys,
+    read_parts,
+)
 from lossdsl.config.used_files import Home, UsedFiles, check_clashes
 from lossdsl.config.yaml_reader import Entry, Mapping, Node, read_yaml
 from lossdsl.config.yaml_scalar import Scalar
@@ -16,6 +24,7 @@ from lossdsl.source import Source, Span
 from lossdsl.syntax import tree
 
 _SMALLEST = "the smallest loss file is `loss: bce(p, y)`"
+_SHARED = ("params", "functions")
 # What says which loss it is; in a file with `losses` each of them says so for itself.
 _RESULTS = ("terms", "monitor", "loss")
 
@@ -48,8 +57,14 @@ class _Body:
     blamed: Span
 
 
-def read_loss_source(source: Source, home: Home | None, found: Diagnostics) -> LossFile | None:
-    """The losses of a YAML text, or None where it has errors. `home` is None in memory."""
+def read_loss_source(
+    source: Source, home: Home | None, found: Diagnostics, *, to_check: bool = False
+) -> LossFile | None:
+    """The losses of a YAML text, or None where it has errors. `home` is None in memory.
+
+    `to_check` gives as much as could be read, where only entries could not, so that all mistakes
+    are found at once; and a file on disk that only others use is no mistake then.
+    """
     before = len(found.items)
     root = read_yaml(source, found)
     if root is None or not _is_mapping(root, found):
@@ -66,7 +81,9 @@ def read_loss_source(source: Source, home: Home | None, found: Diagnostics) -> L
             losses = entry
     brought = Parts(root.span, params=tuple(used.params), functions=tuple(used.functions))
     levels = [brought, read_parts(root, found)]
-    if losses is None:
+    if losses is None and to_check and home is not None and _is_shared(root):
+        bodies = []
+    elif losses is None:
         blamed = root.entries[0].key.span if root.entries else root.span
         bodies = [_Body(None, name, levels, blamed)]
     else:
@@ -74,13 +91,25 @@ def read_loss_source(source: Source, home: Home | None, found: Diagnostics) -> L
         bodies = _bodies(losses, levels, found)
     for body in bodies:
         check_clashes(body.levels, found)
-    if any(diagnostic.severity == "error" for diagnostic in found.items[before:]):
+    parts = {id(level): level for body in bodies for level in body.levels}
+    tolerated = sum(part.mistakes for part in parts.values()) if to_check else 0
+    errors = [d for d in found.items[before:] if d.severity == "error"]
+    if len(errors) > tolerated:
         return None
     programs = {body.key: _program(body, found) for body in bodies}
     complete = {key: program for key, program in programs.items() if program is not None}
-    if len(complete) < len(programs):
+    if len(complete) < len(programs) and not errors:
         return None
     return LossFile(complete, name, (source, *used.sources))
+
+
+def _is_shared(root: Mapping) -> bool:
+    """Whether a file holds only what others use, and something of it."""
+    keys = {entry.key.text for entry in root.entries}
+    return keys <= set(USED_KEYS) and any(
+        entry.key.text in _SHARED and isinstance(entry.value, Mapping) and entry.value.entries
+        for entry in root.entries
+    )
 
 
 def _is_mapping(root: Node, found: Diagnostics) -> bool:
@@ -119,11 +148,21 @@ def _bodies(losses: Entry, above: list[Parts], found: Diagnostics) -> list[_Body
         if not isinstance(entry.value, Mapping):
             found.add(
                 "E504",
-                f"the loss `{entry.key.text}` is a mapping, not {describe(entry.value)}",
+                f"`{entry.key.text}` is {describe(entry.value)}, and one of several losses is a "
+                "mapping",
                 entry.key.span,
-                help="write `loss:` or `terms:` below it",
+                help=_body_help(entry),
             )
             continue
+        if name is not None and _is_attribute(name.id):
+            found.add(
+                "E512",
+                f"`{name.id}` cannot name a loss: an `nn.ModuleDict` holds the losses of a file, "
+                "and has an attribute of this name",
+                entry.key.span,
+                help=f"choose another name, such as `{name.id}_loss`",
+            )
+            name = None
         check_keys(entry.value, BODY_KEYS, "in one of several losses", found)
         own = read_parts(entry.value, found)
         if name is not None:
@@ -134,10 +173,28 @@ def _bodies(losses: Entry, above: list[Parts], found: Diagnostics) -> list[_Body
     return bodies
 
 
+def _body_help(entry: Entry) -> str:
+    """How the value is to be written, where it is an expression."""
+    value = entry.value
+    text = value.text.strip() if isinstance(value, Scalar) and not value.is_null else ""
+    short = text and len(text) < 60 and "\n" not in text
+    return f"write {f'`loss: {text}`' if short else '`loss:` or `terms:`'} below it, indented"
+
+
+@cache
+def _is_attribute(name: str) -> bool:
+    """Whether torch's container of several losses uses this name itself."""
+    from torch import nn
+
+    return hasattr(nn.ModuleDict(), name)
+
+
 def _program(body: _Body, found: Diagnostics) -> tree.Program | None:
     """One program from the sections of several mappings."""
     parts = _joined(body.levels)
     result = parts.loss if parts.loss is not None else _sum(parts.terms)
+    if parts.mistakes and (result is None or "loss" in parts.unread):
+        return None
     if result is None:
         message = "there is no loss: neither `loss` nor an entry under `terms`"
         found.add("E504", message, body.blamed, help=_SMALLEST)
@@ -154,6 +211,7 @@ def _program(body: _Body, found: Diagnostics) -> tree.Program | None:
         result=result,
         options=parts.options,
         name=body.name,
+        unread=parts.unread,
         span=parts.span,
     )
 
@@ -168,6 +226,8 @@ def _joined(levels: list[Parts]) -> Parts:
             functions=joined.functions + level.functions,
             let=joined.let + level.let,
             options=joined.options + level.options,
+            unread=joined.unread | level.unread,
+            mistakes=joined.mistakes + level.mistakes,
         )
     return joined
 

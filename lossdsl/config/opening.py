@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics
+from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.source import Source, Span
 from lossdsl.syntax import limits
 
@@ -33,12 +34,26 @@ def open_source(
         with path.open("rb") as file:
             data = file.read(_BYTES + 1)
     except (OSError, ValueError) as error:
-        found.add("E506", f"`{name}` cannot be read: {_reason(error)}", place)
+        help = _beside(path, name) if isinstance(error, FileNotFoundError) else None
+        found.add("E506", f"`{name}` cannot be read: {_reason(error)}", place, help=help)
         return None
     if len(data) > _BYTES:
         found.add("E701", limits.message("CHARACTERS"), place)
         return None
     return _decode(data, name, place, found)
+
+
+def _beside(path: Path, name: str) -> Advice | None:
+    """A file of the same folder whose name is close."""
+    try:
+        others = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return None
+    close = did_you_mean(path.name, others)
+    if close is None or close.replacement is None:
+        return None
+    other = name.removesuffix(path.name) + close.replacement
+    return Advice(f"did you mean `{other}`?", other, safe=False)
 
 
 def _reason(error: OSError | ValueError) -> str:

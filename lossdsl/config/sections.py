@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lossdsl.config.constants import read_constant
-from lossdsl.config.entries import read_expression, read_name, section
+from lossdsl.config.entries import NAME, read_expression, read_name, section
 from lossdsl.config.inputs import read_inputs
 from lossdsl.config.yaml_reader import Entry, Mapping
 from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.source import Span
 from lossdsl.syntax import tree
 from lossdsl.syntax.parser import parse_function_head
@@ -36,7 +36,10 @@ USED_KEYS = ("lossdsl", "name", "use", "params", "functions")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the sections of one mapping say, in the order in which a program says it."""
+    """What the sections of one mapping say, in the order in which a program says it.
+
+    `unread` are the names of entries that could not be read, which gave so many `mistakes`.
+    """
 
     span: Span = field(compare=False)
     inputs: tuple[tree.Input, ...] = ()
@@ -47,16 +50,39 @@ class Parts:
     monitor: tuple[tree.Term, ...] = ()
     loss: tree.Expression | None = None
     options: tuple[tree.Option, ...] = ()
+    unread: frozenset[str] = frozenset()
+    mistakes: int = 0
 
 
 def read_parts(mapping: Mapping, found: Diagnostics) -> Parts:
     """Read every section that holds statements; the other keys are read by who knows them."""
     read: dict[str, object] = {}
+    unread: set[str] = set()
+    mistakes = 0
     for entry in mapping.entries:
         reader = _READERS.get(entry.key.text)
-        if reader is not None:
-            read[entry.key.text] = reader(entry, found)
-    return Parts(mapping.span, **read)  # type: ignore[arg-type]
+        if reader is None:
+            continue
+        own = Diagnostics()
+        read[entry.key.text] = reader(entry, own)
+        names = _unread(entry, read[entry.key.text])
+        if own.failed and names is not None:
+            unread |= names
+            mistakes += len(own.errors)
+        for diagnostic in own.items:
+            found.take(diagnostic)
+    return Parts(mapping.span, **read, unread=frozenset(unread), mistakes=mistakes)  # type: ignore[arg-type]
+
+
+def _unread(entry: Entry, read: object) -> set[str] | None:
+    """The names that a section gives and that were not read; None where it gives no names."""
+    if entry.key.text == "loss":
+        return {"loss"} if read is None else set()
+    if not isinstance(entry.value, Mapping) or not isinstance(read, tuple):
+        return None
+    known = {statement.name.id for statement in read}
+    names = (NAME.match(item.key.text.strip()) for item in entry.value.entries)
+    return {name[0] for name in names if name is not None} - known
 
 
 def check_keys(mapping: Mapping, allowed: tuple[str, ...], where: str, found: Diagnostics) -> None:
@@ -69,8 +95,7 @@ def check_keys(mapping: Mapping, allowed: tuple[str, ...], where: str, found: Di
             message = f"`{key}` cannot stand {where}"
             found.add("E504", message, entry.key.span, help=f"here may stand {_listed(allowed)}")
             continue
-        close = difflib.get_close_matches(key, allowed, n=1)
-        help = f"did you mean `{close[0]}`?" if close else f"the keys are {_listed(allowed)}"
+        help = did_you_mean(key, allowed) or f"the keys are {_listed(allowed)}"
         found.add("E502", f"`{key}` is no key of a loss file", entry.key.span, help=help)
 
 

@@ -154,6 +154,9 @@ class _Composer:
         else:
             anchor = event.anchor if isinstance(event, NodeEvent) else None
             if anchor is not None:
+                if anchor in self.anchors or anchor in self.unfinished:
+                    message = f"the anchor `&{anchor}` stands above already"
+                    self.refuse("E501", message, self.place(event), "give each anchor its own name")
                 self.unfinished.add(anchor)
             built = self.build(event, level, in_flow=in_flow)
             if anchor is not None:

@@ -1,7 +1,7 @@
 """Every code a diagnostic can carry, in one table.
 
 The letter says how bad it is, the first digit where it comes from: 1 syntax, 2 names and
-arguments, 3 kinds, 4 shapes, 5 loss files and options, 6 tensors at the call, 7 limits.
+arguments, 3 kinds, 4 shapes, 5 loss files and options, 6 tensors at the call, 7 limits, 8 hazards.
 """
 
 from __future__ import annotations
@@ -89,11 +89,22 @@ _TABLE: tuple[tuple[str, Category, str], ...] = (
     ("E603", "input", "a tensor of the wrong shape"),
     ("E604", "input", "a tensor of the wrong dtype"),
     ("E605", "input", "a value outside the kind's range"),
-    ("E606", "input", "not a tensor"),
+    ("E606", "input", "not a tensor, or not a dense one"),
+    ("E607", "input", "tensors on different devices"),
     ("E701", "syntax", "a text beyond the limits"),
     ("W201", "name", "a declaration that nothing uses"),
     ("W202", "name", "a term that vanishes"),
+    ("W203", "name", "a comment that ignores nothing"),
+    ("W204", "name", "a function that hides one of the language"),
     ("W301", "type", "two kinds that do not mean the same"),
+    ("W801", "type", "a logarithm that can be infinite"),
+    ("W802", "type", "a square root whose gradient can be infinite"),
+    ("W803", "type", "a division by a value that can be 0"),
+    ("W804", "type", "an exponential that can be infinite"),
+    ("W805", "type", "a power that can be undefined"),
+    ("W806", "type", "an inverse cosine at its ends"),
+    ("W807", "type", "a term that nothing learns from"),
+    ("W808", "type", "a mean over a mask that can be empty"),
     ("N201", "name", "a term that folding removed"),
 )
 

@@ -18,18 +18,49 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A text to stand in a place; the place may be empty. `safe` says that it can be put there
+    unseen: it means what the user meant, and nothing else."""
+
+    span: Span
+    text: str
+    safe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A help line, and the text that it would put where the problem is."""
+
+    text: str
+    replacement: str | None = None
+    safe: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+    def fix(self, span: Span) -> Fix | None:
+        """What to do in that place."""
+        return None if self.replacement is None else Fix(span, self.replacement, self.safe)
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One problem: a stable code, a message that stands alone, and the smallest place at fault."""
+    """One problem: a stable code, a message that stands alone, and the smallest place at fault.
+
+    `level` is what the user made of a warning; else the code says how bad it is.
+    """
 
     code: str
     message: str
     span: Span
     labels: tuple[Label, ...] = ()
     help: str | None = None
+    level: Severity | None = None
+    fix: Fix | None = None
 
     @property
     def severity(self) -> Severity:
-        return CODES[self.code].severity
+        return self.level or CODES[self.code].severity
 
     @property
     def file(self) -> str:
@@ -63,11 +94,14 @@ class Diagnostics:
         span: Span,
         *,
         labels: Iterable[tuple[Span, str]] = (),
-        help: str | None = None,
+        help: str | Advice | None = None,
+        fix: Fix | None = None,
     ) -> None:
         labelled = tuple(Label(place, text) for place, text in labels)
-        diagnostic = Diagnostic(code, message, span, labelled, help)
-        self.take(diagnostic)
+        if isinstance(help, Advice):
+            fix = fix or help.fix(span)
+            help = help.text
+        self.take(Diagnostic(code, message, span, labelled, help, fix=fix))
 
     def take(self, diagnostic: Diagnostic) -> None:
         """Add a diagnostic that was made elsewhere; the same one twice counts once."""
@@ -80,7 +114,7 @@ class Diagnostics:
 
     def sorted(self) -> list[Diagnostic]:
         """Errors of the text in reading order, whatever phase found them."""
-        return sorted(self.items, key=lambda d: (d.file, d.span.start, d.span.end, d.code))
+        return sorted(self.items, key=reading_order)
 
     @property
     def failed(self) -> bool:
@@ -94,3 +128,9 @@ class Diagnostics:
     @property
     def warnings(self) -> list[Diagnostic]:
         return [d for d in self.sorted() if d.severity != "error"]
+
+
+def reading_order(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
+    """What diagnostics are sorted by."""
+    span = diagnostic.span
+    return diagnostic.file, span.start, span.end, diagnostic.code

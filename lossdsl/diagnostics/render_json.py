@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.diagnostic import Diagnostic, Fix
 from lossdsl.source import Span
 
 
@@ -35,7 +35,13 @@ def _entry(diagnostic: Diagnostic) -> dict[str, Any]:
         **_place(diagnostic.span),
         "labels": [{"text": label.text, **_place(label.span)} for label in diagnostic.labels],
         "help": diagnostic.help,
+        "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
     }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    """What to put where; `safe` says that nobody needs to look at it."""
+    return {"text": fix.text, "safe": fix.safe, **_place(fix.span)}
 
 
 def _place(span: Span) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lossdsl.diagnostics.codes import CODES
-from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.diagnostic import Diagnostic, Fix
 from lossdsl.diagnostics.origin import is_file
 from lossdsl.source import Source, Span
 
@@ -62,6 +62,8 @@ def _result(diagnostic: Diagnostic, rule: int, artifacts: _Artifacts) -> dict[st
             {"id": number, "message": {"text": label.text}, **artifacts.location(label.span)}
             for number, label in enumerate(diagnostic.labels, start=1)
         ]
+    if diagnostic.fix is not None:
+        result["fixes"] = [artifacts.fix(diagnostic.fix, diagnostic.help or "")]
     return result
 
 
@@ -72,15 +74,18 @@ class _Artifacts:
         self.texts: list[Source] = []
 
     def location(self, span: Span) -> dict[str, Any]:
-        line, column = span.stop
-        region = {
-            "startLine": span.line,
-            "startColumn": span.column,
-            "endLine": line,
-            "endColumn": column,
-        }
         artifact = self._artifact(span.source)
-        return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+        return {"physicalLocation": {"artifactLocation": artifact, "region": _region(span)}}
+
+    def fix(self, fix: Fix, help: str) -> dict[str, Any]:
+        replaced: dict[str, Any] = {"deletedRegion": _region(fix.span)}
+        if fix.text:
+            replaced["insertedContent"] = {"text": fix.text}
+        change = {
+            "artifactLocation": self._artifact(fix.span.source),
+            "replacements": [replaced],
+        }
+        return {"description": {"text": help}, "artifactChanges": [change]}
 
     def _artifact(self, source: Source) -> dict[str, Any]:
         if is_file(source):
@@ -88,6 +93,16 @@ class _Artifacts:
         if source not in self.texts:
             self.texts.append(source)
         return {"index": self.texts.index(source)}
+
+
+def _region(span: Span) -> dict[str, int]:
+    line, column = span.stop
+    return {
+        "startLine": span.line,
+        "startColumn": span.column,
+        "endLine": line,
+        "endColumn": column,
+    }
 
 
 def _uri(path: str) -> str:

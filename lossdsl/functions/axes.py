@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lossdsl.functions.numbers import is_whole
 from lossdsl.functions.record import CallSite, axis_of
 from lossdsl.types.dims import ONE, Dim
 from lossdsl.types.kinds import CLASS_KINDS
@@ -123,7 +124,7 @@ def product(dims: Sequence[Dim]) -> Dim:
 def whole_number(site: CallSite, key: str, default: int | None, least: int) -> int:
     """A literal whole number, checked; the literal is set."""
     value = site.literals.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not is_whole(value) or value < least:
         site.refuse("E206", f"`{key}` of `{site.name}` is a whole number from {least}", key)
     site.literals[key] = value
     return value

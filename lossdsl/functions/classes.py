@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.axes import one_axis, whole_number
+from lossdsl.functions.precision import wide
 from lossdsl.functions.record import CallSite, Rule, axis_of, function
-from lossdsl.functions.rules import floating
+from lossdsl.functions.rules import drop, floating
 from lossdsl.types.dims import Dim
 from lossdsl.types.shapes import Shape
 from lossdsl.types.values import Tensor as TensorType
@@ -20,8 +21,22 @@ def class_axis(site: CallSite, tensor: TensorType) -> int:
     """The axis that the function works along: `over=`, the type's class axis, or axis 1."""
     if site.literals.get("over") is not None:
         return one_axis(site, tensor.shape)
-    usual = tensor.axis if tensor.axis is not None else int(tensor.shape.rank != 1)
-    return axis_of(site, tensor.shape, usual)
+    if tensor.axis is not None:
+        return axis_of(site, tensor.shape, tensor.axis)
+    if tensor.shape.rank == 1:
+        site.refuse(
+            "E306",
+            f"`{site.name}` works along the classes, and {tensor.shape} has one axis: that may be "
+            "the batch",
+            0,
+            "say that it holds the classes: `over=0`",
+        )
+    return axis_of(site, tensor.shape, 1)
+
+
+def _along(x: Tensor, axis: int) -> int:
+    """The axis; of a vector, which may come where axis 1 was expected, its only one."""
+    return min(axis, x.dim() - 1)
 
 
 def _softmax(kind: str) -> Rule:
@@ -35,7 +50,7 @@ def _softmax(kind: str) -> Rule:
                 if already
                 else f"`{site.name}` takes `class_logits`, and this is `{tensor.kind}`",
                 0,
-                f"drop one `{site.name}`"
+                drop(site, "class_logits")
                 if already
                 else "`sigmoid` is the activation of element-wise logits"
                 if tensor.kind == "logits"
@@ -65,7 +80,7 @@ def _softmax(kind: str) -> Rule:
 )
 def softmax(x: Tensor, over: Any = None) -> Tensor:
     """Class scores to probabilities that sum to 1 over the class axis (or the axis `over`)."""
-    return torch.softmax(x, dim=over)
+    return torch.softmax(x, dim=_along(x, over))
 
 
 @function(
@@ -77,7 +92,7 @@ def softmax(x: Tensor, over: Any = None) -> Tensor:
 )
 def log_softmax(x: Tensor, over: Any = None) -> Tensor:
     """log(softmax(x)), finite for every x."""
-    return torch.log_softmax(x, dim=over)
+    return torch.log_softmax(x, dim=_along(x, over))
 
 
 def _argmax(site: CallSite) -> Type:
@@ -92,26 +107,22 @@ def _argmax(site: CallSite) -> Type:
 @function("argmax", _argmax, literals=("over",), prefers=("class_logits",))
 def argmax(x: Tensor, over: Any = None) -> Tensor:
     """Index of the largest value along the class axis. Without gradient."""
-    return torch.argmax(x, dim=over)
+    return torch.argmax(x, dim=_along(x, over))
 
 
-def _count_of_classes(site: CallSite) -> int:
-    given = site.literals["classes"]
-    if isinstance(given, Dim):
-        site.refuse(
-            "E209",
-            f"`one_hot` makes a new axis, and labels do not say how many classes `{given}` is",
-            "classes",
-            "give a number: `one_hot(y, 10)`",
-        )
-    return whole_number(site, "classes", None, 1)
+def _count_of_classes(site: CallSite) -> Dim:
+    """A number, or a size by name: then the number is an operand."""
+    if isinstance(site.literals["classes"], Dim):
+        named: Dim = site.literals.pop("classes")
+        return named
+    return Dim.of(whole_number(site, "classes", None, 1))
 
 
 def _one_hot(site: CallSite) -> Type:
     tensor = site.tensor(0)
     if tensor.kind not in ("labels", "count"):
         site.refuse("E301", f"`one_hot` takes `labels`, and this is `{tensor.kind}`", 0)
-    size = Dim.of(_count_of_classes(site))
+    size = _count_of_classes(site)
     shape = tensor.shape
     axis = min(1, shape.rank) if shape.rank is not None else 1
     if not shape.before and shape.rest is not None:
@@ -155,8 +166,9 @@ def normalize(x: Tensor, over: int = -1) -> Tensor:
 
 def unit_vectors(x: Tensor, over: int = -1) -> Tensor:
     """Vectors of length 1 along an axis. Below 1e-12 the length is taken as 1e-12."""
-    square = (x * x).sum(dim=over, keepdim=True)
-    return x * torch.rsqrt(square.clamp_min(1e-24))
+    exact = wide(x)
+    square = (exact * exact).sum(dim=over, keepdim=True)
+    return (exact * torch.rsqrt(square.clamp_min(1e-24))).to(x.dtype)
 
 
 def _cosine(site: CallSite) -> Type:

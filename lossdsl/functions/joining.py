@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.axes import MIXED, carried, one_axis, regrouped, untracked
+from lossdsl.functions.numbers import is_whole
 from lossdsl.functions.record import CallSite, function
 from lossdsl.types.dims import Dim
 from lossdsl.types.kinds import CLASS_KINDS, KINDS, common
@@ -74,7 +75,7 @@ def _stack(site: CallSite) -> Type:
     shape = site.solver.shape(first)
     over = site.literals.get("over", 0)
     room = None if shape.rank is None else shape.rank + 1
-    if isinstance(over, bool) or not isinstance(over, int):
+    if not is_whole(over):
         site.refuse("E404", "the place of a new axis is a number", "over")
     if room is not None and not -room <= over < room:
         site.refuse("E404", f"{shape} has no place {over} for an axis", "over")

@@ -14,9 +14,12 @@ class Op:
     """`run` gets the operands by position and everything literal by keyword.
 
     `group` tells what the reader of a graph wants to know: whether the user wrote the operation
-    (`function`, `loss`, `module`) or the compiler inserted it (`convert`, `reduce`).
+    (`function`, `loss`, `module`) or the compiler inserted it (`convert`, `reduce`). `pure` says
+    that equal operands give equal results, so that equal calls are made once; a network with
+    dropout gives another result each time.
     """
 
     name: str
     run: Callable[..., Any]
     group: Group = "function"
+    pure: bool = True

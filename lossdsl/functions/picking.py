@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.axes import PICKED, carried, one_axis, untracked, whole_number
+from lossdsl.functions.precision import wide
 from lossdsl.functions.record import CallSite, function
 from lossdsl.functions.rules import floating
 from lossdsl.types.dims import Dim
@@ -70,13 +71,14 @@ def _apart(site: CallSite, tensor: TensorType, axis: int, shape: Shape) -> Tenso
     return tensor.of_kind(_APART.get(tensor.kind, tensor.kind)).with_shape(shape)
 
 
-@function("gather", _gather, literals=("over",))
+@function("gather", _gather, literals=("over",), takes={1: "labels"})
 def gather(x: Tensor, index: Tensor, over: int = 1) -> Tensor:
     """The values that an index names along the class axis (or `over`): `gather(log(p), y)`.
 
     The index has the axes of `x` without the one picked along, or all of them. Where it names no
     entry, as the ignored index does, the result is 0.
     """
+    over = min(over, x.dim() - 1)
     places = index.unsqueeze(over) if index.dim() < x.dim() else index
     known = (places >= 0) & (places < x.shape[over])
     values = torch.gather(x, over, torch.where(known, places, 0))
@@ -116,7 +118,7 @@ def _cumsum(site: CallSite) -> Type:
 @function("cumsum", _cumsum, literals=("over",))
 def cumsum(x: Tensor, over: int) -> Tensor:
     """Running sums along an axis."""
-    return torch.cumsum(x, dim=over)
+    return torch.cumsum(wide(x), dim=over)
 
 
 def _sort(site: CallSite) -> Type:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lossdsl.functions.axes import MIXED
 from lossdsl.functions.record import CallSite, function
-from lossdsl.functions.rules import elementwise, floating, same, same_kind, widened
+from lossdsl.functions.rules import drop, elementwise, floating, same, same_kind, widened
 from lossdsl.types.kinds import KINDS, common, is_sub
 from lossdsl.types.values import Tensor as TensorType
 from lossdsl.types.values import Type
@@ -30,7 +30,7 @@ def _scores_to(kind: str) -> Any:
                 if already
                 else f"`{site.name}` takes `logits`, and this is `{tensor.kind}`",
                 0,
-                f"drop one `{site.name}`"
+                drop(site, "logits")
                 if already
                 else "`softmax` is the activation of class scores"
                 if tensor.kind == "class_logits"

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.axes import one_axis
+from lossdsl.functions.precision import wide
 from lossdsl.functions.record import CallSite, function
 from lossdsl.types.dims import ONE
 from lossdsl.types.shapes import Shape
@@ -21,7 +22,7 @@ def _size(site: CallSite) -> Type:
 @function("size", _size, literals=("over",))
 def size(x: Tensor, over: int) -> Tensor:
     """How many entries an axis has, as a number to calculate with."""
-    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    dtype = wide(x).dtype if x.is_floating_point() else torch.get_default_dtype()
     return torch.full((), x.shape[over], dtype=dtype, device=x.device)
 
 

@@ -15,18 +15,20 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NoReturn, TypeVar
 
+from lossdsl.diagnostics.diagnostic import Advice
+from lossdsl.functions.numbers import is_whole
 from lossdsl.functions.op import Op
 from lossdsl.types.dims import Dim
 from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Mismatch, Solver
-from lossdsl.types.values import Tensor, Type
+from lossdsl.types.values import Module, Tensor, Type
 
 
 class Refused(Exception):
     """A rule's verdict that the call is wrong; the checker turns it into a diagnostic."""
 
     def __init__(
-        self, code: str, message: str, argument: int | str | None, help: str | None
+        self, code: str, message: str, argument: int | str | None, help: str | Advice | None
     ) -> None:
         self.code = code
         self.message = message
@@ -40,7 +42,7 @@ class CallSite:
     """One call as a type rule sees it.
 
     `operands` are the types of the tensor arguments in order, `numbers` their values where they
-    are literal, `names` what they are called. `literals` are the other arguments, already plain
+    are literal, `texts` how they are written. `literals` are the other arguments, already plain
     Python values (an axis may be a `Dim`). A rule returns the result's type and may replace
     literals by what the torch function needs.
     """
@@ -64,11 +66,17 @@ class CallSite:
             "E308",
             f"`{self.name}` takes a tensor here, not {operand}",
             index,
-            "pick an item of the list or a field of the record",
+            f"a network is called: `{self.texts[index]}(…)`"
+            if isinstance(operand, Module) and self.texts
+            else "pick an item of the list or a field of the record",
         )
 
     def refuse(
-        self, code: str, message: str, argument: int | str | None = None, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        argument: int | str | None = None,
+        help: str | Advice | None = None,
     ) -> NoReturn:
         raise Refused(code, message, argument, help)
 
@@ -79,7 +87,7 @@ class CallSite:
             self.differ(mismatch, argument)
 
     def differ(self, mismatch: Mismatch, argument: int | str | None = None) -> NoReturn:
-        left, right = self.solver.shape(mismatch.left), self.solver.shape(mismatch.right)
+        left, right = self.solver.told(mismatch.left), self.solver.told(mismatch.right)
         if mismatch.what == "rank":
             self.refuse("E402", f"`{self.name}` of {left} and {right}: the axes differ", argument)
         self.refuse("E401", f"`{self.name}` of {left} and {right}: the sizes differ", argument)
@@ -95,7 +103,8 @@ class FunctionRecord:
 
     `keeps` says that the result has the kind of its first operands, so that a use of the result
     is a use of what went in (`detach(p)`, `p[:, 0]`, `2*p`): the inference of undeclared inputs
-    looks through it. `prefers` is the kind that an undeclared input gets from this use alone.
+    looks through it. `prefers` is the kind that an undeclared input gets from this use alone as
+    the first operand, `takes` the kind that it gets at the place of another.
     """
 
     name: str
@@ -108,6 +117,7 @@ class FunctionRecord:
     latex: str | None = None
     schedule: bool = False
     order: tuple[str, ...] = ()
+    takes: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -144,6 +154,7 @@ MODULES = (
     "pointwise",
     "reductions",
     "classes",
+    "distances",
     "shaping",
     "joining",
     "picking",
@@ -165,6 +176,7 @@ def function(
     latex: str | None = None,
     schedule: bool = False,
     order: Sequence[str] = (),
+    takes: Mapping[int, str] | None = None,
 ) -> Callable[[F], F]:
     """Enter a torch function into the language.
 
@@ -184,6 +196,7 @@ def function(
             latex,
             schedule,
             tuple(order),
+            dict(takes or {}),
         )
         return run
 
@@ -215,7 +228,7 @@ def axis_of(site: CallSite, shape: Shape, axis: Any, argument: str = "over") -> 
             if dim == axis:
                 return index - len(shape.after)
         site.refuse("E404", f"{shape} has no axis `{axis}`", argument)
-    if isinstance(axis, bool) or not isinstance(axis, int):
+    if not is_whole(axis):
         site.refuse("E404", "an axis is a number or a dimension symbol", argument)
     rank = shape.rank
     if rank is not None and not -rank <= axis < rank:

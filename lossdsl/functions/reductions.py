@@ -1,7 +1,8 @@
 """Functions that make fewer values of many.
 
 Each takes `over=` (axes by number or symbol; all when absent), `keepdim=` and, where it makes
-sense, `where=`: a mask of the elements that count. An empty selection gives 0, never NaN.
+sense, `where=`: a mask of the elements that count. The mean, the largest and the smallest of
+nothing are 0. What adds up half precision is single precision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.functions.record import CallSite, Rule, axis_of, function
 from lossdsl.functions.rules import floating, is_mask
 from lossdsl.types.broadcast import broadcast
@@ -90,8 +92,25 @@ def _check_where(site: CallSite, tensor: TensorType) -> None:
         site.refuse(
             "E301", f"`where` takes a mask, and this is `{mask.kind}`", "where", "compare it first"
         )
+    if tensor.shape.rank == 0:
+        site.refuse(
+            "E407",
+            f"`{site.texts[0]}` is one number already: there are no elements to pick",
+            "where",
+            "a loss picks its elements itself: give it `mask=`"
+            if tensor.kind == "loss"
+            else "pick them where they still have their axes",
+        )
+    if mask.shape.rank == 0:
+        site.refuse(
+            "E301",
+            f"`where` picks elements, and `{site.texts[1]}` is one number",
+            "where",
+            f"compare elements (`{site.texts[0]} > 0`), or choose between two values: `a if c else "
+            "b`",
+        )
     merged = broadcast(site.solver, tensor.shape, mask.shape)
-    if isinstance(merged, Mismatch):
+    if isinstance(merged, Mismatch) or _repeats(site, tensor.shape, mask.shape):
         site.refuse(
             "E407",
             f"the mask {mask.shape} does not fit the values {tensor.shape}",
@@ -100,48 +119,70 @@ def _check_where(site: CallSite, tensor: TensorType) -> None:
         )
 
 
+def _repeats(site: CallSite, values: Shape, mask: Shape) -> bool:
+    """Whether the mask has several entries for one value."""
+    if values.rank is None or mask.rank is None:
+        return False
+    pairs = zip(values.dims, mask.dims, strict=True)
+    return any(v.number == 1 and site.solver.equal(v, m) is False for v, m in pairs)
+
+
 def _selected(x: Tensor, where: Tensor | None, neutral: float) -> Tensor:
     return x if where is None else torch.where(where != 0, x, neutral)
 
 
 def _count(x: Tensor, where: Tensor, over: Axes, keepdim: bool) -> Tensor:
-    kept = torch.broadcast_to((where != 0).to(x.dtype), x.shape)
+    kept = torch.broadcast_to((where != 0).to(wide(x).dtype), x.shape)
     return kept.sum(dim=over, keepdim=keepdim)
 
 
+def _of_nothing(x: Tensor, over: Axes) -> bool:
+    """Whether an axis that goes has no entries."""
+    axes = range(x.dim()) if over is None else over
+    return any(x.shape[axis] == 0 for axis in axes)
+
+
 @function(
-    "mean", reduction(average=True), literals=("over", "keepdim"), latex=r"\operatorname{mean}"
+    "mean",
+    reduction(average=True),
+    literals=("over", "keepdim"),
+    latex=r"\operatorname{mean}",
+    takes={1: "mask"},
 )
 def mean(x: Tensor, where: Tensor | None = None, over: Axes = None, keepdim: bool = False) -> Any:
     """Arithmetic mean; over the kept elements only with `where`, 0 if there are none."""
-    if where is None:
-        return x.mean(dim=over, keepdim=keepdim)
-    total = _selected(x, where, 0.0).sum(dim=over, keepdim=keepdim)
-    return total / _count(x, where, over, keepdim).clamp_min(1)
+    if where is None and not _of_nothing(x, over):
+        return wide(x).mean(dim=over, keepdim=keepdim)
+    sums = total(x, where, over, keepdim)
+    return sums if where is None else sums / _count(x, where, over, keepdim).clamp_min(1)
 
 
-@function("sum", reduction(), literals=("over", "keepdim"), latex=r"\sum")
+@function("sum", reduction(), literals=("over", "keepdim"), latex=r"\sum", takes={1: "mask"})
 def total(x: Tensor, where: Tensor | None = None, over: Axes = None, keepdim: bool = False) -> Any:
     """Sum; of the kept elements only with `where`."""
-    return _selected(x, where, 0.0).sum(dim=over, keepdim=keepdim)
+    return wide(_selected(x, where, 0.0)).sum(dim=over, keepdim=keepdim)
 
 
 @function("max", reduction(average=True), literals=("over", "keepdim"), latex=r"\max")
 def largest(x: Tensor, over: Axes = None, keepdim: bool = False) -> Any:
     """Largest value. For the larger of two tensors there is `maximum`."""
+    if _of_nothing(x, over):
+        return x.sum(dim=over, keepdim=keepdim)
     return torch.amax(x, dim=() if over is None else over, keepdim=keepdim)
 
 
 @function("min", reduction(average=True), literals=("over", "keepdim"), latex=r"\min")
 def smallest(x: Tensor, over: Axes = None, keepdim: bool = False) -> Any:
     """Smallest value. For the smaller of two tensors there is `minimum`."""
+    if _of_nothing(x, over):
+        return x.sum(dim=over, keepdim=keepdim)
     return torch.amin(x, dim=() if over is None else over, keepdim=keepdim)
 
 
 @function("norm", reduction(), literals=("over", "keepdim", "p"), latex=r"\operatorname{norm}")
 def norm(x: Tensor, p: float = 2.0, over: Axes = None, keepdim: bool = False) -> Any:
     """Euclidean norm (`p=2`) or another one; the gradient at 0 is 0."""
-    return torch.linalg.vector_norm(x, ord=float(p), dim=over, keepdim=keepdim)
+    return torch.linalg.vector_norm(wide(x), ord=float(p), dim=over, keepdim=keepdim)
 
 
 @function(
@@ -149,7 +190,7 @@ def norm(x: Tensor, p: float = 2.0, over: Axes = None, keepdim: bool = False) ->
 )
 def variance(x: Tensor, correction: int = 1, over: Axes = None, keepdim: bool = False) -> Any:
     """Variance with Bessel's correction, as in torch; `correction=0` divides by the count."""
-    return torch.var(x, dim=over, correction=correction, keepdim=keepdim)
+    return torch.var(wide(x), dim=over, correction=correction, keepdim=keepdim)
 
 
 @function(
@@ -157,11 +198,11 @@ def variance(x: Tensor, correction: int = 1, over: Axes = None, keepdim: bool = 
 )
 def deviation(x: Tensor, correction: int = 1, over: Axes = None, keepdim: bool = False) -> Any:
     """Standard deviation with Bessel's correction, as in torch."""
-    return torch.std(x, dim=over, correction=correction, keepdim=keepdim)
+    return torch.std(wide(x), dim=over, correction=correction, keepdim=keepdim)
 
 
 @function("logsumexp", reduction(), literals=("over", "keepdim"), latex=r"\operatorname{logsumexp}")
 def logsumexp(x: Tensor, over: Axes = None, keepdim: bool = False) -> Any:
     """log of the sum of exponentials, stable."""
     axes = tuple(range(x.dim())) if over is None else over
-    return torch.logsumexp(x, dim=axes, keepdim=keepdim)
+    return torch.logsumexp(wide(x), dim=axes, keepdim=keepdim)

@@ -12,6 +12,9 @@ from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Mismatch
 from lossdsl.types.values import NUMBER, Tensor, Type
 
+_SCALES = frozenset({"*", "/", "**"})
+"""Operators that make one value the measure of another."""
+
 KindRule = Callable[[CallSite, list[Tensor]], str]
 
 
@@ -28,13 +31,31 @@ def floating(site: CallSite, index: int) -> Tensor:
     return tensor
 
 
+def _one_form(site: CallSite, tensors: list[Tensor]) -> None:
+    """Refuse two box formats or image ranges: their numbers do not mean the same."""
+    for kind in ("boxes", "image"):
+        alike = [(index, tensor) for index, tensor in enumerate(tensors) if tensor.kind == kind]
+        for index, tensor in alike[1:]:
+            first = alike[0][1]
+            if (tensor.format, tensor.range) != (first.format, first.range):
+                site.refuse(
+                    "E307",
+                    f"`{site.name}` of {first} and {tensor}",
+                    index,
+                    "bring them to one format or range where they are made, or say that you mean "
+                    f"the numbers: `real({site.texts[index]})`",
+                )
+
+
 def broadcast_all(site: CallSite, tensors: list[Tensor]) -> Shape:
     """The common shape of element-wise operands."""
+    if site.name not in _SCALES:
+        _one_form(site, tensors)
 
     def merge(left: Shape, right: Shape) -> Shape:
         merged = broadcast(site.solver, left, right)
         if isinstance(merged, Mismatch):
-            left, right = site.solver.shape(left), site.solver.shape(right)
+            left, right = site.solver.told(left), site.solver.told(right)
             if merged.what == "rank":
                 site.refuse(
                     "E403",
@@ -136,3 +157,18 @@ def is_mask(tensor: Tensor) -> bool:
 
 def is_prob(tensor: Tensor) -> bool:
     return is_sub(tensor.kind, "prob")
+
+
+_ACTIVATIONS = frozenset({"sigmoid", "logsigmoid", "softmax", "log_softmax"})
+
+
+def drop(site: CallSite, scores: str) -> str:
+    """The way out of an activation of what has one already."""
+    text = site.texts[0]
+    inner = text.partition("(")[0]
+    if inner == site.name:
+        return f"drop one `{site.name}`"
+    if inner in _ACTIVATIONS:
+        return f"keep one of the two, `{site.name}` or `{inner}`"
+    way = f"leave `{site.name}` out"
+    return f"{way}, or declare `{text}` as `{scores}`" if text.isidentifier() else way

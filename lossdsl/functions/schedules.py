@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossdsl.functions.numbers import is_number
 from lossdsl.functions.record import CallSite, Rule, function
 from lossdsl.functions.rules import number
 from lossdsl.types.values import Type
@@ -40,7 +41,7 @@ def _from_to(site: CallSite) -> Type:
 def _pieces(site: CallSite) -> Type:
     boundaries, values = (site.literals[key] for key in ("boundaries", "values"))
     for key, given in (("boundaries", boundaries), ("values", values)):
-        if not isinstance(given, tuple):
+        if not isinstance(given, tuple) or not all(is_number(value) for value in given):
             site.refuse("E206", f"`{key}` is a list of numbers", key)
     if len(values) != len(boundaries) + 1:
         site.refuse(

@@ -19,6 +19,7 @@ from lossdsl.functions.axes import (
     untracked,
     whole_number,
 )
+from lossdsl.functions.numbers import is_number, is_whole
 from lossdsl.functions.record import CallSite, axis_of, function
 from lossdsl.functions.rules import widened
 from lossdsl.types.dims import ONE, Dim
@@ -58,7 +59,7 @@ def _wanted_size(site: CallSite, size: Any) -> Dim | None:
     """A size as written; None for -1."""
     if isinstance(size, Dim):
         return size
-    if isinstance(size, bool) or not isinstance(size, int) or size < -1:
+    if not is_whole(size) or size < -1:
         site.refuse(
             "E206", "a size is a whole number, a dimension symbol or, at most once, -1", "shape"
         )
@@ -88,6 +89,9 @@ def _remaining(
             del left[same]
     if all(dim == ONE for dim in over):
         return product(list(left.values())), tuple(left)
+    exact = _quotient(product(list(left.values())), product(over))
+    if exact is not None:
+        return exact, None
     total, share = product(list(left.values())), site.solver.valued(product(over)).number
     if share and total.number is None and total // share * Dim.of(share) == total:
         return total // share, None
@@ -99,18 +103,48 @@ def _remaining(
     return Dim.of(count // share), None
 
 
+def _quotient(total: Dim, share: Dim) -> Dim | None:
+    """One product of sizes divided by another, where its factors cancel."""
+    if len(total.terms) != 1 or len(share.terms) != 1:
+        return None
+    (above, factor), (below, divisor) = total.terms[0], share.terms[0]
+    left = list(above)
+    for atom in below:
+        if atom not in left:
+            return None
+        left.remove(atom)
+    if factor % divisor:
+        return None
+    return product([Dim.of(factor // divisor), *map(Dim.of, left)])
+
+
+def _factors(site: CallSite, shape: Shape, dim: Dim) -> tuple[int, ...] | None:
+    """A product of sizes as a number and the axes that have the sizes."""
+    axes = (*shape.before, *shape.after)
+    if dim in axes:
+        return (1, axis_of(site, shape, dim, "shape"))
+    if len(dim.terms) != 1:
+        return None
+    atoms, factor = dim.terms[0]
+    sizes = [Dim.of(atom) for atom in atoms]
+    if not all(size in axes for size in sizes):
+        return None
+    return (factor, *(axis_of(site, shape, size, "shape") for size in sizes))
+
+
 def _sizes_of(
     site: CallSite, shape: Shape, wanted: list[Dim | None], merged: tuple[int, ...] | None
 ) -> tuple[int | tuple[int, ...], ...]:
-    """The sizes as torch can read them off the operand: numbers, or axes to multiply."""
+    """The sizes as torch can read them off the operand: numbers, or a number and axes to
+    multiply."""
     sizes: list[int | tuple[int, ...]] = []
     for dim in wanted:
         if dim is None:
-            sizes.append(-1 if merged is None else merged)
+            sizes.append(-1 if merged is None else (1, *merged))
         elif dim.number is not None:
             sizes.append(dim.number)
-        elif dim in (*shape.before, *shape.after):
-            sizes.append((axis_of(site, shape, dim, "shape"),))
+        elif (factors := _factors(site, shape, dim)) is not None:
+            sizes.append(factors)
         elif -1 not in sizes and None not in wanted:
             sizes.append(-1)
         else:
@@ -145,10 +179,13 @@ def _unchanged(site: CallSite, old: tuple[Dim, ...], new: list[Dim]) -> list[int
 def reshape(x: Tensor, shape: Any) -> Tensor:
     """The same values in the same order under other sizes, as in `reshape(x, shape=[B, -1])`.
 
-    A size is a number, a dimension symbol that is an axis of `x`, or once -1 for what is left.
+    A size is a number, a product of numbers and of dimension symbols that are axes of `x`
+    (`H*W`), or once -1 for what is left.
     """
-    # A tuple stands for axes of `x` whose sizes are multiplied.
-    sizes = [math.prod([x.shape[a] for a in s]) if isinstance(s, tuple) else s for s in shape]
+    # A tuple is a number, and axes of `x` whose sizes it is multiplied with.
+    sizes = [
+        s[0] * math.prod([x.shape[a] for a in s[1:]]) if isinstance(s, tuple) else s for s in shape
+    ]
     return x.reshape(sizes)
 
 
@@ -274,7 +311,7 @@ def _roll(site: CallSite) -> Type:
     axes = several_axes(site, tensor.shape)
     given = site.literals["shift"]
     shifts = given if isinstance(given, tuple) else (given,)
-    if any(isinstance(shift, bool) or not isinstance(shift, int) for shift in shifts):
+    if not all(is_whole(shift) for shift in shifts):
         site.refuse("E206", "a shift is a whole number", "shift")
     if len(shifts) != len(axes):
         site.refuse(
@@ -298,7 +335,7 @@ def _pad(site: CallSite) -> Type:
     axes = several_axes(site, tensor.shape)
     before, after = (whole_number(site, key, 0, 0) for key in ("before", "after"))
     value = site.literals.get("value", 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         site.refuse("E206", "`value` of `pad` is a number", "value")
     shape: Shape | None = tensor.shape
     for axis in axes:

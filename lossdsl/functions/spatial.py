@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lossdsl.functions.axes import whole_number
+from lossdsl.functions.numbers import is_number, is_whole
 from lossdsl.functions.record import CallSite, Rule, function
 from lossdsl.functions.rules import floating
 from lossdsl.types.dims import Dim
@@ -142,7 +143,8 @@ def _interpolate(site: CallSite) -> Type:
         )
     shape = _resampled(site, tensor, like)
     if mode == "nearest":
-        kind = tensor.kind if tensor.kind in _AVERAGED or tensor.kind == "labels" else "real"
+        whole = KINDS[tensor.kind].integer
+        kind = tensor.kind if tensor.kind in _AVERAGED or whole else "real"
         return _apart_from_classes(site, tensor).of_kind(kind).with_shape(shape)
     return _averaged(site, tensor, shape)
 
@@ -153,7 +155,7 @@ def _resampled(site: CallSite, tensor: TensorType, like: TensorType | None) -> S
     if like is None:
         given = site.literals["size"]
         sizes = given if isinstance(given, tuple) else (given,)
-        if any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
+        if not all(is_whole(s) and s > 0 for s in sizes):
             site.refuse("E206", "`size` is a whole number for each axis of space", "size")
         site.literals["size"] = sizes
         new = tuple(Dim.of(size) for size in sizes)
@@ -246,7 +248,7 @@ def avg_pool(x: Tensor, size: int, stride: int | None = None) -> Tensor:
 def _gaussian_blur(site: CallSite) -> Type:
     tensor = floating(site, 0)
     sigma = site.literals["sigma"]
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < math.inf:
+    if not is_number(sigma) or not 0 < sigma < math.inf:
         site.refuse("E206", "`sigma` is a number above 0", "sigma")
     if site.literals.get("window") is None:
         site.literals["window"] = _window(sigma)
@@ -292,13 +294,9 @@ def _conv2d(site: CallSite) -> Type:
     kernel = site.literals["kernel"]
     rows = kernel if isinstance(kernel, tuple) else ()
     widths = {len(row) if isinstance(row, tuple) else 0 for row in rows}
-    if len(widths) != 1 or 0 in widths or not all(_is_number(v) for row in rows for v in row):
+    if len(widths) != 1 or 0 in widths or not all(is_number(v) for row in rows for v in row):
         site.refuse("E206", "a kernel is a list of rows of numbers: `[[-1, 0, 1]]`", "kernel")
     return TensorType("real", _shorter(site, tensor, {-2: len(rows) - 1, -1: widths.pop() - 1}))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @function("conv2d", _conv2d, literals=("kernel",))

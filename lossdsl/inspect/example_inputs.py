@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,14 +14,17 @@ from torch.nn import functional
 from lossdsl.checker.contract import Contract
 from lossdsl.types.dims import Dim, Floor, Symbol
 from lossdsl.types.kinds import KINDS
-from lossdsl.types.shapes import Shape
+from lossdsl.types.shapes import Row, Shape
 from lossdsl.types.values import Listing, Record, Tensor, Type
 
-_SIDES = (8, 16, 64, 192, 256)
+_SIDES = (8, 16, 64, 192, 256, 2048)
 """Sizes to try for axes without a rule of their own: windows and pyramids need room."""
 
 _RANKS = (2, 1, 3, 4, 0)
 """How many axes a `*S` stands for, in the order of trying."""
+
+_MOST_ROWS = 3
+"""Up to so many `*S` all combinations of their axes are tried."""
 
 _LETTERS = {"B": 2, "C": 3}
 
@@ -47,13 +52,19 @@ def example_inputs(
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """One choice: the side of ordinary axes and the number of axes of a `*S`."""
+    """One choice: the side of ordinary axes and the number of axes of each `*S`. A `*S` in front
+    has its side along all axes, or begins as other shapes do, with a batch and channels."""
 
     side: int
-    rank: int
+    ranks: Mapping[Row, int]
+    like_others: bool = False
 
     def shape(self, shape: Shape) -> tuple[int, ...]:
-        rest = (self.side,) * self.rank if shape.rest is not None else ()
+        rest: tuple[int, ...] = ()
+        if shape.rest is not None:
+            rank = self.ranks[shape.rest]
+            first = tuple(_LETTERS.values()) if self.like_others and not shape.before else ()
+            rest = (*first, *(self.side,) * rank)[:rank]
         return (*map(self.size, shape.before), *rest, *map(self.size, shape.after))
 
     def size(self, dim: Dim) -> int:
@@ -75,10 +86,15 @@ class _Sizes:
 
 
 def _candidates(contract: Contract) -> Iterator[_Sizes]:
-    open_rank = any(shape.rest is not None for e in contract for shape in _shapes(e.type))
+    """All `*S` alike first; then each with axes of its own."""
+    shapes = [shape for entry in contract for shape in _shapes(entry.type)]
+    rows = tuple(dict.fromkeys(shape.rest for shape in shapes if shape.rest is not None))
     for side in _SIDES:
-        for rank in _RANKS if open_rank else _RANKS[:1]:
-            yield _Sizes(side, rank)
+        for rank in _RANKS if rows else _RANKS[:1]:
+            yield _Sizes(side, dict.fromkeys(rows, rank))
+    if 0 < len(rows) <= _MOST_ROWS:
+        for side, *ranks in product(_SIDES[:3:2], *(_RANKS for _ in rows)):
+            yield _Sizes(side, dict(zip(rows, ranks, strict=True)), like_others=True)
 
 
 def _shapes(type: Type) -> Iterator[Shape]:
@@ -105,7 +121,7 @@ class _Example:
 
     def fits(self, type: Type) -> bool:
         sizes = (self.sizes.shape(shape) for shape in _shapes(type))
-        return all(min(s, default=1) >= 1 and torch.Size(s).numel() <= _LARGEST for s in sizes)
+        return all(min(s, default=1) >= 1 and math.prod(s) <= _LARGEST for s in sizes)
 
     def of(self, type: Type, path: str) -> Any:
         """A value of a type; `path` is how the checker calls the place of a list."""

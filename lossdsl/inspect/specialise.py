@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from lossdsl.backend.arguments import ABSENT, bind, tensors_in
+from lossdsl.backend.arguments import ABSENT
 from lossdsl.backend.module import LossModule
 from lossdsl.checker.typed import Entry
 from lossdsl.diagnostics.diagnostic import Diagnostic
@@ -30,10 +30,11 @@ class Specialised:
 
     graph: fx.GraphModule
     values: tuple[Any, ...]
+    tensors: tuple[Tensor, ...]
 
     def differentiable(self) -> list[Tensor]:
         """What a gradient flows into: predictions and learnable weights."""
-        tensors = [*tensors_in(self.values), *self.graph.parameters()]
+        tensors = [*self.tensors, *self.graph.parameters()]
         return [tensor for tensor in tensors if tensor.requires_grad]
 
 
@@ -61,7 +62,7 @@ def specialise(loss: LossModule, inputs: Mapping[str, Any] | None) -> Specialise
 
 
 def _bound(loss: LossModule, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    values = bind(loss.contract, (inputs,), {}, loss._spare, loss._whole)
+    values = loss._arguments.bind((inputs,), {})
     given = zip(loss.contract, values, strict=True)
     kept = [(entry, value) for entry, value in given if value is not ABSENT]
     tracked = _predictions([entry for entry, _ in kept])
@@ -96,8 +97,10 @@ def _fixed(loss: LossModule, given: Mapping[str, Any]) -> Specialised:
     with torch.random.fork_rng(devices=()):
         loss(**given)
     run = next(reversed(loss._runs.values()))
-    assert isinstance(run.call, fx.GraphModule)
-    return Specialised(noted(run.call), tuple(given.values()))
+    tensors = loss._arguments.tensors([given.get(name, ABSENT) for name in loss.contract.names])
+    return Specialised(
+        noted(loss._graphs.module(run.stages.variant)), tuple(given.values()), tuple(tensors)
+    )
 
 
 def _no_example(loss: LossModule, problem: Exception | None) -> Diagnostic:

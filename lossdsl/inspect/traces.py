@@ -11,7 +11,6 @@ import torch
 from torch import fx
 
 from lossdsl.backend import torch_private
-from lossdsl.backend.arguments import tensors_in
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossConfigError
 from lossdsl.inspect.graph_text import graph_text
@@ -80,7 +79,7 @@ def kernel_text(loss: Specialised) -> str:
         _carry(loss.graph, graph)
         return inductor(graph, inputs)
 
-    marked = torch_private.batch_varies(tensors_in(loss.values))
+    marked = torch_private.batch_varies(loss.tensors)
     with marked, torch_private.batch_of_one_is_ordinary():
         _run(loss, torch_private.sizes_told_apart(backend), dynamic=None)
     return _sections((part, _without_count(code)) for part, code in parts.items())

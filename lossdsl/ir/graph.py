@@ -74,12 +74,15 @@ class Graph:
 def is_python_number(node: Node) -> bool:
     """Whether a value is a Python number when the graph runs: literals, sizes, and the operators
     of those. Everything else is a tensor."""
-    operators = not isinstance(node.op, str) and node.op.group == "function"
-    return node.op in ("number", "size") or (
-        operators
-        and node.run.__module__.endswith(".operators")
-        and all(is_python_number(operand) for operand in node.operands)
-    )
+    known: dict[int, bool] = {}
+    for part in topological((node,)):
+        operators = not isinstance(part.op, str) and part.op.group == "function"
+        known[id(part)] = part.op in ("number", "size") or (
+            operators
+            and part.run.__module__.endswith(".operators")
+            and all(known[id(operand)] for operand in part.operands)
+        )
+    return known[id(node)]
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:
@@ -116,6 +119,8 @@ class Builder:
     ) -> Node:
         # Two operations are the same when they run the same function, whoever inserted them.
         keywords = keywords if any(keywords) else ()
+        if not isinstance(op, str) and not op.pure:
+            return Node(op, operands, dict(literals), keywords, type, span)
         identity = op if isinstance(op, str) or op.group == "module" else op.run
         key = (identity, tuple(map(id, operands)), repr(sorted(literals.items())), keywords)
         node = self.table.get(key)

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.library.record import Example, Reference
 from lossdsl.library.registry import loss
 
@@ -93,7 +94,8 @@ def aspect(width: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def corners(boxes: Tensor) -> Corners:
-    x1, y1, x2, y2 = boxes.unbind(-1)
+    # Areas leave the range of half precision, above for pixels and below for shares of an image.
+    x1, y1, x2, y2 = wide(boxes).unbind(-1)
     return x1, y1, x2, y2
 
 
@@ -101,6 +103,7 @@ def corners(boxes: Tensor) -> Corners:
     "iou",
     signature="boxes[*S, 4], boxes[*S, 4] -> loss[*S]",
     family="boxes",
+    values="[0, 1]",
     aliases=("box_iou",),
     latex=r"1 - \frac{|P \cap Y|}{|P \cup Y|}",
     reference=Reference(
@@ -139,6 +142,7 @@ def iou(pred: Tensor, target: Tensor) -> Tensor:
     "giou",
     signature="boxes[*S, 4], boxes[*S, 4] -> loss[*S]",
     family="boxes",
+    values="[0, 2]",
     aliases=("generalized_iou",),
     latex=r"1 - \mathrm{IoU} + \frac{|C| - |P \cup Y|}{|C|}",
     reference=Reference(
@@ -176,6 +180,7 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
     "diou",
     signature="boxes[*S, 4], boxes[*S, 4] -> loss[*S]",
     family="boxes",
+    values="[0, 2]",
     aliases=("distance_iou",),
     latex=r"1 - \mathrm{IoU} + \frac{\rho^2(b, b^*)}{c^2}",
     reference=DISTANCE_IOU,
@@ -206,6 +211,7 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
     "ciou",
     signature="boxes[*S, 4], boxes[*S, 4] -> loss[*S]",
     family="boxes",
+    values="[0, inf)",
     aliases=("complete_iou",),
     latex=(
         r"1 - \mathrm{IoU} + \frac{\rho^2(b, b^*)}{c^2} + \alpha v,\quad "

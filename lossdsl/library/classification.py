@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.library.guarded import floored, log_complement, log_prob, power
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
@@ -44,6 +45,7 @@ def is_zero(value: Number) -> bool:
     "bce",
     signature="logits[*S], prob[*S] -> loss[*S]",
     family="classification",
+    values="[0, inf)",
     aliases=("binary_cross_entropy",),
     latex=r"-\left[w\, y \log \sigma(p) + (1 - y) \log(1 - \sigma(p))\right]",
     reference=Reference("D. R. Cox", "The Regression Analysis of Binary Sequences", 1958),
@@ -87,6 +89,7 @@ def bce_of_prob(p: Tensor, y: Tensor, *, pos_weight: Number = 1.0) -> Tensor:
     "ce",
     signature="class_logits|class_log_prob[B, C, *S], labels[B, *S] -> loss[B, *S]",
     family="classification",
+    values="[0, inf)",
     aliases=("cross_entropy", "softmax_cross_entropy"),
     latex=r"-\log \mathrm{softmax}(p)_y",
     reference=Reference("I. J. Good", "Rational Decisions", 1952),
@@ -161,7 +164,7 @@ def soft_ce(
         y = (1 - label_smoothing) * y + label_smoothing / p.shape[1]
     if class_weight is not None:
         y = y * along_classes(class_weight, y)
-    return -(y * finite(p)).sum(1)
+    return -wide(y * finite(p)).sum(1)
 
 
 @overload("ce", signature="class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]")
@@ -199,6 +202,7 @@ def focal_of(
     "focal",
     signature="logits[*S], prob[*S] -> loss[*S]",
     family="classification",
+    values="[0, inf)",
     latex=(
         r"-\left[\alpha\, y\, (1 - \sigma(p))^\gamma \log \sigma(p)"
         r" + (1 - \alpha) (1 - y)\, \sigma(p)^\gamma \log(1 - \sigma(p))\right]"
@@ -246,6 +250,7 @@ def focal_of_prob(
     "softmax_focal",
     signature="class_logits|class_log_prob[B, C, *S], labels[B, *S] -> loss[B, *S]",
     family="classification",
+    values="[0, inf)",
     latex=r"-(1 - q_y)^\gamma \log q_y, \quad q = \mathrm{softmax}(p)",
     reference=FOCAL_LOSS,
     ranges={"gamma": "[0, inf)"},
@@ -323,6 +328,7 @@ def poly1_of_prob(p: Tensor, y: Tensor, *, eps: Number = 1.0) -> Tensor:
     "kl_div",
     signature="class_logits|class_log_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]",
     family="classification",
+    values="[0, inf)",
     latex=r"\sum_c y_c (\log y_c - \log q_c), \quad q = \mathrm{softmax}(p)",
     reference=Reference("S. Kullback and R. A. Leibler", "On Information and Sufficiency", 1951),
     conventions=(
@@ -345,7 +351,7 @@ def kl_div(p: Tensor, y: Tensor) -> Tensor:
     Example:
         `4*kl_div(student/2, softmax(teacher/2))`
     """
-    return (y * (log_prob(y) - finite(p))).sum(1)
+    return wide(y * (log_prob(y) - finite(p))).sum(1)
 
 
 @overload("kl_div", signature="class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]")
@@ -364,6 +370,7 @@ def kl_div_of_prob(p: Tensor, y: Tensor) -> Tensor:
     "js",
     signature="class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]",
     family="classification",
+    values="[0, inf)",
     latex=(
         r"\tfrac12 \sum_c \left[p_c \log \frac{p_c}{m_c} + y_c \log \frac{y_c}{m_c}\right],"
         r" \quad m = \tfrac12 (p + y)"
@@ -390,13 +397,14 @@ def js(p: Tensor, y: Tensor) -> Tensor:
     log_m = log_prob((p + y) / 2)
     each = p * (log_prob(p) - log_m) + y * (log_prob(y) - log_m)
     # Rounding may fall below 0, and callers take the root.
-    return 0.5 * floored(each.sum(1), 0.0)
+    return 0.5 * floored(wide(each).sum(1), 0.0)
 
 
 @loss(
     "hinge",
     signature="score[*S], sign[*S] -> loss[*S]",
     family="classification",
+    values="[0, inf)",
     latex=r"\max(0,\ m - y p)",
     reference=Reference("C. Cortes and V. Vapnik", "Support-Vector Networks", 1995),
     ranges={"margin": "[0, inf)"},

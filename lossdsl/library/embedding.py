@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lossdsl.functions.precision import wide
+from lossdsl.library.guarded import mean_over
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss
 
@@ -33,7 +35,7 @@ def norm(difference: Tensor, p: float) -> Tensor:
 
 def distance(a: Tensor, b: Tensor, p: float, squared: bool) -> Tensor:
     """The p-norm of `a - b`, or its square."""
-    difference = a - b
+    difference = wide(a) - wide(b)
     if squared and p == 2:
         return (difference * difference).sum(-1)
     length = norm(difference, p)
@@ -52,6 +54,7 @@ def match_loss(similarity: Tensor) -> Tensor:
     "contrastive",
     signature="embedding[N, D], embedding[N, D], mask[N] -> loss[N]",
     family="embedding",
+    values="[0, inf)",
     latex=r"y D^2 + (1 - y) \max(0, m - D)^2,\quad D = \lVert a - b \rVert_2",
     reference=Reference(
         "R. Hadsell, S. Chopra, Y. LeCun",
@@ -94,6 +97,7 @@ def contrastive(a: Tensor, b: Tensor, y: Tensor, *, margin: Number = 1.0) -> Ten
     "triplet",
     signature="embedding[N, D], embedding[N, D], embedding[N, D] -> loss[N]",
     family="embedding",
+    values="[0, inf)",
     aliases=("triplet_margin",),
     latex=r"\max\left(0,\ d(a, p) - d(a, n) + m\right)",
     reference=Reference(
@@ -147,6 +151,7 @@ def triplet(
     "info_nce",
     signature="embedding|unit[N, D], embedding|unit[N, D], embedding|unit[M, D]? -> loss[]",
     family="embedding",
+    values="[0, inf)",
     latex=r"-\frac1N \sum_i \log \frac{e^{q_i \cdot k_i / \tau}}{\sum_j e^{q_i \cdot k_j / \tau}}",
     reference=Reference(
         "A. van den Oord, Y. Li, O. Vinyals",
@@ -189,16 +194,18 @@ def info_nce(
     """
     scaled = query / temperature
     if negatives is None:
-        return match_loss(scaled @ key.T).mean()
+        return mean_over(match_loss(wide(scaled @ key.T)), [0])
     # log(e^p + sum e^n) - p, as a logistic loss: nothing needs to be joined into one table.
-    margin = (scaled * key).sum(-1) - torch.logsumexp(scaled @ negatives.T, 1)
-    return -F.logsigmoid(margin).mean()
+    own = wide(scaled * key).sum(-1)
+    margin = own - torch.logsumexp(wide(scaled @ negatives.T), 1)
+    return -mean_over(F.logsigmoid(margin), [0])
 
 
 @loss(
     "clip",
     signature="embedding|unit[N, D], embedding|unit[N, D] -> loss[]",
     family="embedding",
+    values="[0, inf)",
     latex=(
         r"-\frac{1}{2N} \sum_i \left(\log \frac{e^{u_i \cdot v_i / \tau}}"
         r"{\sum_j e^{u_i \cdot v_j / \tau}} + \log \frac{e^{u_i \cdot v_i / \tau}}"
@@ -234,5 +241,5 @@ def clip(image: Tensor, text: Tensor, *, temperature: Number = 0.07) -> Tensor:
     Example:
         `clip(img, txt, temperature=exp(-s))` with `param s = learnable(2.659, max=4.605)`.
     """
-    similarity = (image / temperature) @ text.T
-    return 0.5 * (match_loss(similarity) + match_loss(similarity.T)).mean()
+    similarity = wide((image / temperature) @ text.T)
+    return 0.5 * mean_over(match_loss(similarity) + match_loss(similarity.T), [0])

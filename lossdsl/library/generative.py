@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.library.record import Example, Reference
 from lossdsl.library.registry import loss
 
@@ -13,6 +14,7 @@ from lossdsl.library.registry import loss
     "kl_normal",
     signature="real[B, *D], real[B, *D] -> loss[B]",
     family="generative",
+    values="[0, inf)",
     latex=r"\tfrac12 \sum_d \left(\mu_d^2 + e^{s_d} - 1 - s_d\right)",
     reference=Reference(
         "D. P. Kingma, M. Welling", "Auto-Encoding Variational Bayes", 2013, "1312.6114"
@@ -44,6 +46,7 @@ def kl_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Example:
         `mse(x_hat, x, reduction='batchmean') + kl_normal(mu, logvar)` is a VAE.
     """
+    mu, logvar = wide(mu), wide(logvar)
     # expm1(s) - s keeps the digits near s = 0 that exp(s) - 1 - s loses.
     divergence = 0.5 * (mu * mu + (torch.expm1(logvar) - logvar))
     return divergence.flatten(1).sum(1) if divergence.dim() > 1 else divergence
@@ -53,6 +56,7 @@ def kl_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     "noise_prediction",
     signature="real[B, *S], real[B, *S] -> loss[B, *S]",
     family="generative",
+    values="[0, inf)",
     latex=r"\left(\epsilon_\theta - \epsilon\right)^2",
     reference=Reference(
         "J. Ho, A. Jain, P. Abbeel", "Denoising Diffusion Probabilistic Models", 2020, "2006.11239"

@@ -5,17 +5,27 @@ Each is one value an image.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from lossdsl.functions.precision import wide
+from lossdsl.library.guarded import mean_over
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss
+from lossdsl.library.windows import (
+    at_centres,
+    centred,
+    gaussian_taps,
+    halved,
+    kept_mean,
+    over_pixels,
+    shown,
+    similarity_maps,
+)
 
 WANG_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -34,115 +44,6 @@ WINDOW_CONVENTIONS = (
 )
 
 
-def kept_mean(values: Tensor, keep: Tensor | None, dims: tuple[int, ...]) -> Tensor:
-    """Mean over the kept values, 0 where none is kept."""
-    if keep is None:
-        return values.mean(dims)
-    count = keep.sum(dims).clamp(min=torch.finfo(values.dtype).tiny)
-    return (values * keep).sum(dims) / count
-
-
-def gaussian_taps(window: int, sigma: float) -> list[float]:
-    """Weights of a one-dimensional Gaussian window, as numbers so that they are constants."""
-    offsets = [k - (window - 1) / 2 for k in range(window)]
-    weights = [math.exp(-0.5 * (offset / sigma) * (offset / sigma)) for offset in offsets]
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def slide(x: Tensor, taps: Sequence[float], dim: int) -> Tensor:
-    """Weighted sums of neighbours along one axis, as shifted slices.
-
-    A one-channel convolution is several times slower on a CPU, and slices need no padding.
-    """
-    length = x.shape[dim] - len(taps) + 1
-    result = x.narrow(dim, 0, length) * taps[0]
-    for shift, tap in enumerate(taps[1:], start=1):
-        result = result + x.narrow(dim, shift, length) * tap
-    return result
-
-
-class Blur(torch.autograd.Function):
-    """The windowed mean with its adjoint written out, for compiled code.
-
-    The derivative of slices is a sum of zero-padded pieces, which a compiler evaluates anew for
-    every tap. As the taps are symmetric, the adjoint is the same filter on a gradient padded with
-    zeros; padded by concatenation, it is stored once.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, taps: Sequence[float]) -> Tensor:
-        return slide(slide(x, taps, -2), taps, -1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, ctx.taps = inputs
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        for dim in (-1, -2):
-            shape = list(grad.shape)
-            shape[dim] = len(ctx.taps) - 1
-            border = grad.new_zeros(shape)
-            grad = slide(torch.cat([border, grad, border], dim), ctx.taps, dim)
-        return grad, None
-
-
-def blur(x: Tensor, taps: Sequence[float]) -> Tensor:
-    """Windowed mean of every full window, `[..., H, W]` to `[..., H - n + 1, W - n + 1]`."""
-    # Run plainly the slices are as fast, and every transform of torch.func knows them.
-    if torch.compiler.is_compiling():
-        compiled: Tensor = Blur.apply(x, taps)  # type: ignore[no-untyped-call]
-        return compiled
-    return slide(slide(x, taps, -2), taps, -1)
-
-
-def spread(mask: Tensor | None, image: Tensor) -> Tensor | None:
-    """The mask as one number for every element of the image."""
-    return None if mask is None else mask.to(image.dtype).expand_as(image)
-
-
-Pair = tuple[Tensor, Tensor]
-
-
-def centred(a: Tensor, b: Tensor) -> tuple[Pair, Pair]:
-    """Two images, each around its own mean, and the means.
-
-    A variance taken as E[x^2] - E[x]^2 loses its digits on bright flat areas (SSIM would be off
-    by a third in float32). Around the mean it keeps them, and no shift changes a variance, so
-    the mean needs no gradient.
-    """
-    shifts = a.detach().mean((-2, -1), keepdim=True), b.detach().mean((-2, -1), keepdim=True)
-    return (a - shifts[0], b - shifts[1]), shifts
-
-
-def similarity_maps(
-    a: Tensor, b: Tensor, shifts: Pair, taps: Sequence[float], c1: Number, c2: Number
-) -> Pair:
-    """Luminance and contrast-structure of every window, of images given around their shifts.
-
-    Only the sum of the two variances is used, so four filtered maps are enough.
-    """
-    mean_a, mean_b = blur(a, taps), blur(b, taps)
-    variances = blur(a * a + b * b, taps) - (mean_a * mean_a + mean_b * mean_b)
-    covariance = blur(a * b, taps) - mean_a * mean_b
-    contrast = (2.0 * covariance + c2) / (variances + c2)
-    mean_a, mean_b = mean_a + shifts[0], mean_b + shifts[1]
-    luminance = (2.0 * (mean_a * mean_b) + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
-    return luminance, contrast
-
-
-def at_centres(keep: Tensor | None, window: int) -> Tensor | None:
-    """What the mask says at the centre of every window."""
-    if keep is None:
-        return None
-    low, high = window // 2, (window - 1) // 2
-    height, width = keep.shape[-2:]
-    return keep[..., low : height - high, low : width - high]
-
-
 def least_side_of_ssim(parameters: Mapping[str, Any]) -> dict[str, int]:
     """One whole window."""
     return {"H": parameters["window"], "W": parameters["window"]}
@@ -158,6 +59,7 @@ def least_side_of_ms_ssim(parameters: Mapping[str, Any]) -> dict[str, int]:
     "ssim",
     signature="image[B, C, H, W], image[B, C, H, W] -> loss[B]",
     family="image",
+    values="[0, 2]",
     latex=(
         r"1 - \frac{(2\mu_p\mu_y + C_1)(2\sigma_{py} + C_2)}"
         r"{(\mu_p^2 + \mu_y^2 + C_1)(\sigma_p^2 + \sigma_y^2 + C_2)},\quad "
@@ -176,7 +78,8 @@ def least_side_of_ms_ssim(parameters: Mapping[str, Any]) -> dict[str, int]:
         "1 - SSIM, in [0, 2]; half of it is called DSSIM.",
         *WINDOW_CONVENTIONS,
         "Every channel on its own, then the mean over channels and windows.",
-        "A mask keeps the windows whose centre it keeps; their pixels all count.",
+        "A mask keeps the windows whose centre it keeps, and of each the pixels that it keeps:"
+        " their weights are scaled to sum to 1.",
     ),
     pitfalls=(
         "The range of the pixels matters: declare image(0, 255) or image(-1, 1) where it applies.",
@@ -210,17 +113,13 @@ def ssim(
     Example:
         `0.84*ssim(x, y) + 0.16*l1(x, y)` for restoration.
     """
-    (a, b), shifts = centred(pred, target)
+    pred, target = wide(pred), wide(target)
+    keep = over_pixels(mask, pred)
+    images, shifts = centred(shown(pred, keep), shown(target, keep), keep)
     c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
     taps = gaussian_taps(window, sigma)
-    luminance, contrast = similarity_maps(a, b, shifts, taps, c1, c2)
-    keep = at_centres(spread(mask, pred), window)
-    return kept_mean(1.0 - luminance * contrast, keep, (1, 2, 3))
-
-
-def halved(image: Tensor) -> Tensor:
-    """Means of 2 x 2 blocks; at an odd border of the pixels there are."""
-    return F.avg_pool2d(image, 2, ceil_mode=True)
+    luminance, contrast = similarity_maps(images, shifts, keep, taps, c1, c2)
+    return kept_mean(1.0 - luminance * contrast, at_centres(keep, window), (1, 2, 3))
 
 
 def positive_power(base: Tensor, exponent: Number) -> Tensor:
@@ -250,8 +149,9 @@ def positive_power(base: Tensor, exponent: Number) -> Tensor:
         " the short side must exceed (window - 1) * 2^(scales - 1): 161 pixels by default.",
         "A mean that is not positive counts as 0: the loss is then 1, without gradient.",
         *WINDOW_CONVENTIONS,
-        "A mask keeps the windows whose centre it keeps, at a coarser scale by the kept share of"
-        " the centre's block; a scale without kept windows contributes the factor 1.",
+        "A mask keeps the windows whose centre it keeps, and of each the pixels that it keeps; at"
+        " a coarser scale both count by the kept share of their block, and the block is the mean"
+        " of its kept pixels. A scale without kept windows contributes the factor 1.",
     ),
     pitfalls=(
         "Unrelated or inverted images have a contrast below 0 and get no gradient: begin with"
@@ -287,16 +187,17 @@ def ms_ssim(
         `ms_ssim(x, y)` at 161 pixels and more, `ms_ssim(x, y, weights=[0.3, 0.4, 0.3])` from 41.
     """
     scales = len(weights)
-    (a, b), shifts = centred(pred, target)
-    keep = spread(mask, pred)
+    pred, target = wide(pred), wide(target)
+    keep = over_pixels(mask, pred)
+    (a, b), shifts = centred(shown(pred, keep), shown(target, keep), keep)
     c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
     taps = gaussian_taps(window, sigma)
     similarity = torch.ones_like(pred[:, :, 0, 0])
     for scale in range(scales):
         if scale > 0:
-            a, b = halved(a), halved(b)
+            a, b = halved(a, keep), halved(b, keep)
             keep = None if keep is None else halved(keep)
-        luminance, contrast = similarity_maps(a, b, shifts, taps, c1, c2)
+        luminance, contrast = similarity_maps((a, b), shifts, keep, taps, c1, c2)
         coarsest = scale == scales - 1
         values = luminance * contrast if coarsest else contrast
         # The mean of 1 - values, so that no kept window means similarity 1, not 0.
@@ -340,6 +241,7 @@ def slope(x: Tensor, axes: Sequence[int]) -> Tensor:
     "tv",
     signature="image|real[B, C, H, *S] -> loss[B]",
     family="image",
+    values="[0, inf)",
     aliases=("total_variation",),
     latex=r"\sum_a \frac{1}{N_a} \sum_i \left|x_{i + e_a} - x_i\right|",
     reference=Reference(
@@ -371,13 +273,13 @@ def tv(x: Tensor, *, isotropic: bool = False, mask: Tensor | None = None) -> Ten
     Example:
         `0.1*tv(img)` smooths; `tv(flow, mask=valid)` ignores what is not valid.
     """
+    x = wide(x)
+    keep = over_pixels(mask, x)
+    x = shown(x, keep)
     dims = tuple(range(1, x.dim()))
     axes = [axis for axis in dims[1:] if x.shape[axis] > 1]
-    if not axes:
-        return 0.0 * x.sum(dims)
-    keep = spread(mask, x)
-    if keep is not None:
-        x = torch.where(keep > 0, x, 0.0)
+    if not axes or 0 in x.shape[1:]:
+        return (0.0 * x).sum(dims)
     if isotropic:
         return kept_mean(slope(x, axes), kept_steps(keep, axes), dims)
     means = [kept_mean(step(x, axis).abs(), kept_steps(keep, [axis]), dims) for axis in axes]
@@ -388,6 +290,8 @@ def tv(x: Tensor, *, isotropic: bool = False, mask: Tensor | None = None) -> Ten
     "perceptual",
     signature="features, features -> loss[B]",
     family="image",
+    values="[0, inf)",
+    aliases=("feature_map",),
     latex=r"\sum_l \frac{w_l}{N_l} \left\lVert \phi_l(p) - \phi_l(y) \right\rVert_2^2",
     reference=Reference(
         "J. Johnson, A. Alahi, L. Fei-Fei",
@@ -438,8 +342,8 @@ def perceptual(
             raise ValueError(
                 f"perceptual got map {layer} as {list(ours.shape)} and as {list(theirs.shape)}"
             )
-        difference = ours - theirs.detach()
+        difference = wide(ours - theirs.detach())
         error = difference.abs() if p == "l1" else difference * difference
-        mean = error.flatten(1).mean(1) if error.dim() > 1 else error
+        mean = mean_over(error, range(1, error.dim())) if error.dim() > 1 else error
         terms.append(mean if weights is None else mean * weights[layer])
     return reduce(torch.add, terms)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
+from lossdsl.library.guarded import mean_over
 from lossdsl.library.overlap import share
 from lossdsl.library.record import Example, Reference
 from lossdsl.library.registry import loss
@@ -16,6 +20,7 @@ from lossdsl.library.registry import loss
     "lovasz_softmax",
     signature="class_logits|class_prob[B, C, *S], labels[B, *S] -> loss[]",
     family="overlap",
+    values="[0, inf)",
     latex=(
         r"\frac{1}{\lvert C \rvert} \sum_{c \in C} \overline{\Delta_{J_c}}(m(c)), \quad"
         r" m_i(c) = \lvert [y_i = c] - q_{ic} \rvert, \quad q = \mathrm{softmax}(p)"
@@ -69,9 +74,11 @@ def lovasz_softmax(
     count = p.shape[1]
     labels = y.unsqueeze(1) == torch.arange(count, device=p.device).reshape(-1, *[1] * (y.ndim - 1))
     kept = torch.ones_like(labels) if mask is None else (mask > 0).expand_as(p)
+    # Half precision counts no further than 65504 pixels.
+    p = wide(p if mask is None else torch.where(kept, p, 0.0))
 
     def rows(x: Tensor) -> Tensor:
-        x = x.reshape(x.shape[0], count, -1)
+        x = x.reshape(x.shape[0], count, math.prod(x.shape[2:]))
         return x if per_image else x.transpose(0, 1).flatten(1).unsqueeze(0)
 
     own, kept = rows(labels & kept), rows(kept)
@@ -80,8 +87,8 @@ def lovasz_softmax(
     own, kept = own.gather(-1, order), kept.gather(-1, order)
     value = (errors * jaccard_growth(own, kept, p.dtype)).sum(-1)
     if classes == "all":
-        return value.mean()
-    return share((value * present).sum(-1), present.sum(-1).to(p.dtype)).mean()
+        return mean_over(value, [0, 1])
+    return mean_over(share((value * present).sum(-1), present.sum(-1).to(p.dtype)), [0])
 
 
 def jaccard_growth(own: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
@@ -98,3 +105,59 @@ def jaccard_growth(own: Tensor, kept: Tensor, dtype: torch.dtype) -> Tensor:
     # A union of 1 after a foreign pixel was empty before: the loss jumps from 0 to 1.
     joining = torch.where(union > 1, intersection / (union * (union - 1)), 1.0)
     return torch.where(own, leaving, joining) * kept
+
+
+def hinge_type(parameters: Mapping[str, Any]) -> str:
+    return "loss[B, C]" if parameters.get("per_image", True) else "loss[C]"
+
+
+@loss(
+    "lovasz_hinge",
+    signature="logits[B, C, *S], mask[B, C, *S] -> loss[B, C]",
+    result=hinge_type,
+    family="overlap",
+    values="[0, inf)",
+    latex=r"\overline{\Delta_J}(m), \quad m_i = \max(0,\ 1 - (2 y_i - 1) p_i)",
+    reference=Reference(
+        "J. Yu and M. B. Blaschko",
+        "The Lovász Hinge: A Novel Convex Surrogate for Submodular Losses",
+        2015,
+        "1512.07797",
+    ),
+    conventions=(
+        "Each channel is a mask of its own, as with dice; libraries flatten one channel.",
+        "per_image=false takes the loss of each channel over the batch.",
+        "Errors below 0 count as 0, as in the authors' code.",
+        "Masked pixels do not count.",
+    ),
+    pitfalls=("Takes logits only: probabilities have no margin.",),
+    examples=(Example("lovasz_hinge(p, y)", 1.25, {"p": [[[0.0, 0.5]]], "y": [[[1.0, 0.0]]]}),),
+    mask="inside",
+    class_weight="classes",
+)
+def lovasz_hinge(
+    p: Tensor, y: Tensor, *, per_image: bool = True, mask: Tensor | None = None
+) -> Tensor:
+    """Convex extension of the Jaccard loss of a mask, of hinge errors.
+
+    Args:
+        per_image: whether each image has its own loss, or the batch is one large image.
+
+    Shape:
+        p and y alike with the class axis; one value an image and class.
+
+    Example:
+        `bce(p, y) + lovasz_hinge(p, y)`
+    """
+    kept = torch.ones_like(y, dtype=torch.bool) if mask is None else (mask > 0).expand_as(p)
+    p = wide(p if mask is None else torch.where(kept, p, 0.0))
+
+    def rows(x: Tensor) -> Tensor:
+        x = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+        return x if per_image else x.transpose(0, 1).flatten(1)
+
+    own, kept = (y > 0) & kept, rows(kept)
+    errors = torch.where(kept, rows(torch.where(own, 1 - p, 1 + p)), 0.0)
+    errors, order = errors.sort(stable=True, dim=-1, descending=True)
+    own, kept = rows(own).gather(-1, order), kept.gather(-1, order)
+    return (errors.relu() * jaccard_growth(own, kept, p.dtype)).sum(-1)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.library.guarded import log_cosh_of, power
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import F, loss, overload
@@ -56,7 +57,7 @@ def overlap_sums(
 
     def total(x: Tensor) -> Tensor:
         # An empty tuple of axes would sum over all of them.
-        return x.sum(axes) if axes else x
+        return wide(x).sum(axes) if axes else wide(x)
 
     if squared:
         return Sums(total(p * y), total(p * p), total(y * y))
@@ -104,6 +105,7 @@ def overlap(
             examples=examples,
             mask="inside",
             class_weight="classes",
+            values="[0, 1]",
             result=map_type,
         )(function)
         return overload(name, signature=EXCLUSIVE, result=map_type)(function)

@@ -104,13 +104,15 @@ class Overload:
     """One way to call a primitive: the kinds and shapes it takes and the function that runs.
 
     `result` replaces the signature's result where literal parameters decide it (`over='batch'`);
-    `when` restricts the overload to some literal parameters (a list of quantiles).
+    `when` restricts the overload to some literal parameters (a list of quantiles). `lengths` says
+    which sizes of the signature are the length of a parameter that is a list.
     """
 
     signature: str
     function: Callable[..., torch.Tensor]
     result: ResultRule | None = None
     when: Condition | None = None
+    lengths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class LossRecord:
     class_weight: Literal["labels", "classes", "none"] = "none"
     image_range: str | None = None
     least: LeastSizes | None = None
+    values: Interval | None = None
 
     @property
     def function(self) -> Callable[..., torch.Tensor]:

@@ -9,34 +9,72 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import torch
 
+from lossdsl.functions.record import functions
 from lossdsl.library.record import (
     Condition,
     Example,
+    Interval,
     LeastSizes,
     LossRecord,
     Overload,
     Reference,
     ResultRule,
 )
+from lossdsl.syntax.tokens import WORDS
+from lossdsl.types.kinds import KINDS
 from lossdsl.types.signature import read_signature
 
 F = TypeVar("F", bound=Callable[..., torch.Tensor])
 
 MODULES = (
     "regression",
+    "totals",
+    "relative",
+    "robust",
+    "likelihood",
+    "forecasts",
+    "warping",
     "classification",
+    "margins",
+    "noisy_labels",
+    "divergences",
+    "imbalance",
+    "hard_pixels",
+    "transcripts",
     "overlap",
     "lovasz",
+    "regions",
+    "compound",
+    "contours",
     "boxes",
+    "box_shapes",
+    "gaussian_boxes",
+    "dense_detection",
     "image",
+    "layers",
+    "restoration",
     "embedding",
+    "metric",
+    "mining",
+    "proxies",
+    "partners",
+    "views",
+    "motion",
     "adversarial",
+    "critics",
     "generative",
+    "latents",
+    "diffusion",
+    "preference",
+    "signals",
+    "samples",
+    "ranking",
 )
 """The modules of the library, in the order in which the catalogue lists them."""
 
@@ -61,8 +99,10 @@ def loss(
     class_weight: Literal["labels", "classes", "none"] = "none",
     image_range: str | None = None,
     least: LeastSizes | None = None,
+    values: str | None = None,
     result: ResultRule | None = None,
     when: Condition | None = None,
+    lengths: Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as the loss `name`.
 
@@ -86,8 +126,10 @@ def loss(
             axis (`classes`), or have no meaning.
         image_range: name of the parameter that receives the width of the images' range.
         least: the least sizes of the signature's axes for given literal parameters.
+        values: the interval of the map's values on legal input, e.g. `"[0, inf)"`.
         result: the result type for given literal parameters, where it depends on them.
         when: restricts this form to some literal parameters.
+        lengths: which sizes of the signature are the length of a parameter that is a list.
 
     Example:
         >>> @lossdsl.loss("quartic", signature="real[*S], real[*S] -> loss[*S]")
@@ -103,7 +145,7 @@ def loss(
             name=name,
             family=family,
             summary=summary,
-            overloads=(Overload(signature, function, result, when),),
+            overloads=(Overload(signature, function, result, when, dict(lengths or {})),),
             formula=latex,
             aliases=tuple(aliases),
             reference=reference,
@@ -115,8 +157,9 @@ def loss(
             class_weight=class_weight,
             image_range=image_range,
             least=least,
+            values=None if values is None else Interval.parse(values),
         )
-        _check_name(record)
+        _check_names(record)
         if family == "user":
             _check_signature(record)
         _enter(record)
@@ -131,12 +174,13 @@ def overload(
     signature: str,
     result: ResultRule | None = None,
     when: Condition | None = None,
+    lengths: Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
     """Add a form to the loss `name`, for other kinds of arguments. Earlier forms are preferred."""
 
     def register(function: F) -> F:
         record = _records[name]
-        form = Overload(signature, function, result, when)
+        form = Overload(signature, function, result, when, dict(lengths or {}))
         _records[name] = dataclasses.replace(record, overloads=(*record.overloads, form))
         return function
 
@@ -153,15 +197,51 @@ def _check_signature(record: LossRecord) -> None:
         )
 
 
-def _check_name(record: LossRecord) -> None:
-    """A library name is never taken over; a user's own may be defined again."""
+def _check_names(record: LossRecord) -> None:
+    """Refuse what nobody could call, and what is another's. A user's own loss may be defined
+    again."""
     for name in (record.name, *record.aliases):
+        reason = _no_name(name) or (_taken(name) if record.family == "user" else None)
+        if reason is not None:
+            raise ValueError(f"a loss cannot be called {name!r}: {reason}")
         owner = _names.get(name)
-        if owner is not None and _records[owner].family != "user":
+        if owner is None:
+            continue
+        if _records[owner].family != "user":
             raise ValueError(f"{name!r} is already the name of the loss {owner!r} of the library")
+        if owner != record.name:
+            raise ValueError(f"{name!r} is already the name of your loss {owner!r}")
+
+
+def _no_name(name: str) -> str | None:
+    """Why a text cannot be called, if it cannot."""
+    if not name.isidentifier() or unicodedata.normalize("NFKC", name) != name:
+        return "a name is made of letters, digits and underscores, with no digit in front"
+    if name in WORDS or name in ("learnable", "zip"):
+        return "it is a word of the language"
+    return None
+
+
+def _taken(name: str) -> str | None:
+    """What of the language has this name already, if something does."""
+    if name in functions():
+        return "it is a function of the language"
+    return "it is a kind" if name in KINDS else None
+
+
+def meaning(name: str) -> str | None:
+    """What a call of this name already means, if something."""
+    if find(name) is not None:
+        return "a loss"
+    if name in functions():
+        return "a function of the language"
+    return "a kind" if name in KINDS else None
 
 
 def _enter(record: LossRecord) -> None:
+    before = _records.get(record.name)
+    for name in () if before is None else before.aliases:
+        del _names[name]
     _records[record.name] = record
     for name in (record.name, *record.aliases):
         _names[name] = record.name

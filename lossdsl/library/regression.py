@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossdsl.functions.precision import wide
 from lossdsl.library.guarded import floored, log_cosh_of
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss, overload
@@ -25,6 +26,8 @@ SMALLEST_RATE = 1e-8
     "mse",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
+    aliases=("pmse",),
     latex=r"(p - y)^2",
     reference=Reference(
         "A.-M. Legendre", "Nouvelles méthodes pour la détermination des orbites des comètes", 1805
@@ -51,7 +54,8 @@ def mse(p: Tensor, y: Tensor) -> Tensor:
     "l1",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
-    aliases=("mae",),
+    values="[0, inf)",
+    aliases=("mae", "cycle", "identity"),
     latex=r"\lvert p - y \rvert",
     reference=Reference(
         "P.-S. Laplace", "Mémoire sur la probabilité des causes par les évènements", 1774
@@ -77,6 +81,7 @@ def l1(p: Tensor, y: Tensor) -> Tensor:
     "smooth_l1",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
     latex=(
         r"\begin{cases} (p-y)^2 / 2\beta & \lvert p-y \rvert < \beta \\"
         r" \lvert p-y \rvert - \beta/2 & \text{otherwise} \end{cases}"
@@ -116,6 +121,7 @@ def smooth_l1(p: Tensor, y: Tensor, *, beta: Number = 1.0) -> Tensor:
     "huber",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
     latex=(
         r"\begin{cases} (p-y)^2 / 2 & \lvert p-y \rvert \le \delta \\"
         r" \delta (\lvert p-y \rvert - \delta/2) & \text{otherwise} \end{cases}"
@@ -146,6 +152,7 @@ def huber(p: Tensor, y: Tensor, *, delta: Number = 1.0) -> Tensor:
     "log_cosh",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
     latex=r"\log \cosh (p - y)",
     reference=Reference(
         "R. A. Saleh and A. K. Md. E. Saleh",
@@ -173,6 +180,7 @@ def log_cosh(p: Tensor, y: Tensor) -> Tensor:
     "charbonnier",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
     latex=r"\sqrt{(p - y)^2 + \epsilon^2}",
     reference=Reference(
         "P. Charbonnier, L. Blanc-Féraud, G. Aubert and M. Barlaud",
@@ -202,15 +210,18 @@ def charbonnier(p: Tensor, y: Tensor, *, eps: Number = 1e-3) -> Tensor:
     Example:
         `charbonnier(img, target) + 0.1*tv(img)`
     """
-    residual = p - y
+    # The default eps² has no digits in half precision.
+    residual = wide(p - y)
+    square = residual * residual + eps * eps
     # eps² may underflow; the smallest normal number keeps the root's slope finite.
-    return (residual * residual + eps * eps).clamp(min=torch.finfo(p.dtype).tiny).sqrt()
+    return square.clamp(min=torch.finfo(square.dtype).tiny).sqrt()
 
 
 @loss(
     "rmse",
     signature="real[*S], real[*S] -> loss[]",
     family="regression",
+    values="[0, inf)",
     latex=r"\sqrt{\tfrac{1}{N} \sum_i (p_i - y_i)^2}",
     reference="classical",
     conventions=(
@@ -236,7 +247,7 @@ def rmse(p: Tensor, y: Tensor) -> Tensor:
     Example:
         `rmse(p, y)`
     """
-    residual = p - y
+    residual = wide(p - y)
     mean = (residual * residual).sum() / max(residual.numel(), 1)
     wrong = mean > 0
     return torch.where(wrong, torch.where(wrong, mean, 1.0).sqrt(), 0.0)
@@ -256,6 +267,7 @@ def pinball_of(residual: Tensor, q: Number) -> Tensor:
     "quantile",
     signature="real[*S], real[*S] -> loss[*S]",
     family="regression",
+    values="[0, inf)",
     aliases=("pinball",),
     latex=r"\max\left(q (y - p),\ (q - 1)(y - p)\right)",
     reference=Reference("R. Koenker and G. Bassett", "Regression Quantiles", 1978),
@@ -291,7 +303,12 @@ def quantile(p: Tensor, y: Tensor, *, q: Number = 0.5) -> Tensor:
     return pinball_of(y - p, q)
 
 
-@overload("quantile", signature="real[*S, Q], real[*S] -> loss[*S, Q]", when=has_levels)
+@overload(
+    "quantile",
+    signature="real[*S, Q], real[*S] -> loss[*S, Q]",
+    when=has_levels,
+    lengths={"Q": "q"},
+)
 def quantile_of_levels(p: Tensor, y: Tensor, *, q: Vector) -> Tensor:
     """Pinball loss of several quantiles at once, along the last axis of the prediction."""
     levels = torch.as_tensor(q, dtype=p.dtype, device=p.device)

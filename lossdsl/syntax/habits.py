@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lossdsl.diagnostics.diagnostic import Advice, Fix
+from lossdsl.source import Span
 from lossdsl.syntax.stop import Mistake, Said, Stop
 
 CAPITALS = {"True": "true", "False": "false", "None": "none"}
@@ -46,6 +48,7 @@ def _statement_word(stop: Stop) -> Said | None:
             "the last line is the result: leave `return` out"
             if word == "return"
             else "a loss is an expression; what it needs comes in as an input",
+            stop.without(-1) if word == "return" and not stop.ended else None,
         )
     return None
 
@@ -71,8 +74,11 @@ def _lambda(stop: Stop) -> Said | None:
 
 def _identity(stop: Stop) -> Said | None:
     if stop.kind() == "NAME" and stop.word() == "is":
-        wanted = "!=" if stop.word(1) == "not" else "=="
-        return Said("E107", "the language has no `is`", stop.place(), f"compare with `{wanted}`")
+        negated = stop.word(1) == "not"
+        wanted = "!=" if negated else "=="
+        span = stop.place().to(stop.place(1)) if negated else stop.place()
+        advice = Advice(f"compare with `{wanted}`", wanted)
+        return Said("E107", "the language has no `is`", span, advice)
     return None
 
 
@@ -88,7 +94,9 @@ def _membership(stop: Stop) -> Said | None:
 
 def _string_prefix(stop: Stop) -> Said | None:
     if stop.kind() == "STRING" and stop.kind(-1) == "NAME" and stop.touches():
-        return Said("E107", "strings have no prefixes here", stop.place(-1), "remove the prefix")
+        plain = stop.word(-1).lower() in ("r", "u", "b")
+        advice = Advice("remove the prefix", "" if plain else None)
+        return Said("E107", "strings have no prefixes here", stop.place(-1), advice)
     return None
 
 
@@ -115,12 +123,12 @@ def _augmented(stop: Stop) -> Said | None:
 
 
 _SIGNS = {
-    ("COLON", ":="): "`=`",
-    ("COMPARE", "<>"): "`!=`",
-    ("COMPARE", "=<"): "`<=`",
-    ("COMPARE", "=>"): "`>=`",
-    ("EQUAL", "==="): "`==`",
-    ("EQUAL", "!=="): "`!=`",
+    ("COLON", ":="): "=",
+    ("COMPARE", "<>"): "!=",
+    ("COMPARE", "=<"): "<=",
+    ("COMPARE", "=>"): ">=",
+    ("EQUAL", "==="): "==",
+    ("EQUAL", "!=="): "!=",
 }
 
 
@@ -135,13 +143,21 @@ def _foreign_sign(stop: Stop) -> Said | None:
     wanted = _SIGNS.get((stop.kind(), sign))
     if wanted is None:
         return None
-    return Said("E107", f"the language has no `{sign}`", span, f"write {wanted}")
+    # A binding is a statement: `(n := x)` is none.
+    exact = sign != ":=" or (stop.bracket() == "" and stop.position == 1)
+    advice = Advice(f"write `{wanted}`", wanted if exact else None)
+    return Said("E107", f"the language has no `{sign}`", span, advice)
 
 
 def _bar(stop: Stop) -> Said | None:
-    if stop.kind() == "VBAR":
-        return Said("E107", "the language has no `|`", stop.place(), "write `or`")
-    return None
+    if stop.kind() != "VBAR":
+        return None
+    double = stop.kind(1) == "VBAR"
+    span = stop.place().to(stop.place(1)) if double else stop.place()
+    # A single one binds tighter than a comparison elsewhere, and `or` looser here.
+    exact = double or (stop.kind(-1) == "RPAR" and stop.kind(1) == "LPAR")
+    advice = Advice("write `or`", "or" if exact else None)
+    return Said("E107", f"the language has no `{span.text}`", span, advice)
 
 
 def _question(stop: Stop) -> Said | None:
@@ -161,6 +177,13 @@ def _braces(stop: Stop) -> Said | None:
     return None
 
 
+def _written_close(stop: Stop) -> bool:
+    """Whether the tokens around the stop are whole numbers that touch it: `1,5`."""
+    before, behind = stop.place(-1), stop.place(1)
+    touching = before.end == stop.place().start and stop.place().end == behind.start
+    return touching and before.text.isdigit() and behind.text.isdigit()
+
+
 def _tuple(stop: Stop) -> Said | None:
     if stop.kind() != "COMMA" or any(token.type == "FOR" for token in stop.inside()):
         return None
@@ -168,6 +191,10 @@ def _tuple(stop: Stop) -> Said | None:
         return Said(
             "E107", "the language has no tuples", stop.place(), "a list is written `[a, b]`"
         )
+    if stop.kind(-1) == stop.kind(1) == "NUMBER" and _written_close(stop) and stop.bracket() == "":
+        wanted = f"{stop.word(-1)}.{stop.word(1)}"
+        advice = Advice(f"the decimal sign is a point: `{wanted}`", ".")
+        return Said("E107", "`,` is no decimal sign", stop.place(), advice)
     if stop.bracket() == "" and stop.first() in ("NAME", "NUMBER", "STRING"):
         return Said(
             "E107",
@@ -181,8 +208,44 @@ def _tuple(stop: Stop) -> Said | None:
 def _method(stop: Stop) -> Said | None:
     if stop.kind() == "LPAR" and stop.kind(-1) == "NAME" and stop.kind(-2) == "DOT":
         name = stop.word(-1)
-        return Said("E107", "values have no methods", stop.place(-1), f"write `{name}(x)`")
+        help = f"write `{name}(x)`"
+        return Said("E107", "values have no methods", stop.place(-1), help, _as_call(stop))
     return None
+
+
+_SAME_AS_CALLS = frozenset(
+    {"abs", "detach", "exp", "log", "max", "mean", "min", "norm", "sigmoid", "sqrt", "sum"}
+)
+"""Methods that do, without an argument, what the function of their name does here."""
+
+
+def _as_call(stop: Stop) -> Fix | None:
+    """`(a - b).abs()` and `x[0].mean()` as a call of a function."""
+    value = _value_before(stop, -2)
+    if value is None or stop.kind(1) != "RPAR" or stop.word(-1) not in _SAME_AS_CALLS:
+        return None
+    inner = value.text
+    if inner.startswith("(") and inner.endswith(")") and inner.count("(") == 1:
+        inner = inner[1:-1]
+    return Fix(value.to(stop.place(1)), f"{stop.word(-1)}({inner})", True)
+
+
+def _value_before(stop: Stop, offset: int) -> Span | None:
+    """The bracketed value, with what is called or indexed, that ends right before a token."""
+    index = stop.position + offset
+    start = index
+    while start > 0 and stop.tokens[start - 1].type in ("RPAR", "RSQB"):
+        deep = 1
+        start -= 1
+        while deep and start > 0:
+            start -= 1
+            kind = stop.tokens[start].type
+            deep += (kind in ("RPAR", "RSQB")) - (kind in ("LPAR", "LSQB"))
+    while start > 0 and stop.tokens[start - 1].type in ("NAME", "DOT"):
+        start -= 1
+    return (
+        stop.at(stop.tokens[start]).to(stop.at(stop.tokens[index - 1])) if start < index else None
+    )
 
 
 def _comprehension(stop: Stop) -> Said | None:
@@ -234,11 +297,14 @@ def _number(stop: Stop) -> Said | None:
 
 def _colon_body(stop: Stop) -> Said | None:
     if stop.first() == "DEF" and stop.kind() in ("COLON", "LBRACE") and stop.kind(-1) == "RPAR":
+        span = stop.place()
+        end = stop.place(1) if stop.word(1) == "return" else span
         return Said(
             "E107",
             "a function's body stands behind `=`",
-            stop.place(),
+            span,
             "write `def f(x) = …`, one expression",
+            Fix(span.to(end), " =", True) if stop.kind() == "COLON" and stop.kind(1) else None,
         )
     return None
 
@@ -250,7 +316,27 @@ def _binding_word(stop: Stop) -> Said | None:
             f"a name is bound without `{stop.word(-1)}`",
             stop.place(-1),
             f"write `{stop.word()} = …`",
+            stop.without(-1),
         )
+    return None
+
+
+def _starred(stop: Stop) -> Said | None:
+    """`f(*args)`, `f(**kwargs)`."""
+    opens = stop.kind(-1) in ("LPAR", "COMMA") and stop.bracket() == "CALL"
+    if stop.kind() in ("STAR", "POWER") and opens:
+        return Said(
+            "E107",
+            f"the language has no `{stop.word()}` before an argument",
+            stop.place(),
+            "write each argument out",
+        )
+    return None
+
+
+def _decorator(stop: Stop) -> Said | None:
+    if stop.word() == "@" and stop.position == 0 and stop.kind(1) == "NAME":
+        return Said("E107", "the language has no decorators", stop.place(), "remove the line")
     return None
 
 
@@ -259,6 +345,8 @@ HABITS: tuple[Mistake, ...] = (
     _choice_or_loop,
     _binding_word,
     _lambda,
+    _starred,
+    _decorator,
     _identity,
     _membership,
     _string_prefix,

@@ -10,11 +10,12 @@ import unicodedata
 
 from lark import Token
 
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics
 from lossdsl.source import Fragment, Span
 from lossdsl.syntax.habits import CAPITALS, HABITS
 from lossdsl.syntax.stop import Mistake, Said, Stop
 from lossdsl.syntax.tokens import BRACKETS
+from lossdsl.syntax.type_mistakes import TYPE_MISTAKES, before_type
 
 _OPERAND_END = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"})
 _OPERAND_START = frozenset(
@@ -49,6 +50,8 @@ _CHARACTERS = {
     "~": "not",
     "%": "a - b*floor(a/b)",
 }
+_EXACT = frozenset("−–—×·⋅÷≤≥≠²³½，（）^")
+"""What can be put in place unseen; of two quotation marks each needs the other."""
 
 
 def explain(
@@ -64,22 +67,38 @@ def explain(
     for mistake in _MISTAKES:
         said = mistake(stop)
         if said is not None:
-            found.add(said.code, said.message, said.span, help=said.help)
+            found.add(said.code, said.message, said.span, help=said.help, fix=said.fix)
             return
 
 
-def explain_character(token: Token, span: Span, found: Diagnostics) -> None:
+def explain_character(tokens: list[Token], at: int, span: Span, found: Diagnostics) -> None:
     """Report a character that no word or sign of the language starts with."""
+    token = tokens[at]
+    if token == "&":
+        _explain_and(tokens, at, span, found)
+        return
     if token in "'\"":
         found.add("E105", "this string is not closed on its line", span, help=f"add `{token}`")
         return
     wanted = _CHARACTERS.get(str(token))
-    help = f"write `{wanted}`" if wanted else None
+    exact = str(token) in _EXACT
+    help = Advice(f"write `{wanted}`", wanted if exact else None) if wanted else None
     if token == "\\":
-        help = "it joins lines only where it is the last character of one"
+        help = Advice("it joins lines only where it is the last character of one")
     elif token.isspace():
-        help = "write a plain space"
+        help = Advice("write a plain space", " ")
     found.add("E106", f"the language has no {_shown(str(token))}", span, help=help)
+
+
+def _explain_and(tokens: list[Token], at: int, span: Span, found: Diagnostics) -> None:
+    """`a && b`, and `(a) & (b)`: elsewhere a single one binds tighter than `and`."""
+    around = [t.type for t in (*tokens[at - 1 : at], *tokens[at + 1 : at + 2])]
+    double = tokens[at + 1 : at + 2] == ["&"] and tokens[at + 1].start_pos == tokens[at].end_pos
+    if double:
+        span = Span(span.source, span.start, span.end + 1)
+    exact = double or around == ["RPAR", "LPAR"]
+    advice = Advice("write `and`", "and" if exact else None)
+    found.add("E106", f"the language has no `{span.text}`", span, help=advice)
 
 
 def _shown(character: str) -> str:
@@ -91,7 +110,8 @@ def _shown(character: str) -> str:
 
 def explain_capital(token: Token, span: Span, found: Diagnostics) -> None:
     """Report Python's spelling of a literal, which would pass as a name."""
-    found.add("E107", f"`{token}` is Python", span, help=f"write `{CAPITALS[str(token)]}`")
+    word = CAPITALS[str(token)]
+    found.add("E107", f"`{token}` is Python", span, help=Advice(f"write `{word}`", word))
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -109,6 +129,7 @@ def _declaration(stop: Stop) -> Said | None:
                 f"`{before}: …` declares nothing",
                 stop.place(),
                 f"write `input {before}: …`",
+                stop.before(-1, "input "),
             )
         case "PARAM", 2:
             return Said(
@@ -129,10 +150,20 @@ def _declaration(stop: Stop) -> Said | None:
         case "NAME", _ if kind == "EQUAL" and not stop.bracket():
             if stop.kind(1 - stop.position) == "LPAR" and stop.kind(-1) == "RPAR":
                 return Said(
-                    "E101", "a function needs `def` in front", stop.place(), "`def f(x) = …`"
+                    "E101",
+                    "a function needs `def` in front",
+                    stop.place(),
+                    "write `def f(x) = …`",
+                    stop.before(-stop.position, "def "),
                 )
-            if stop.kind(-2) == "DOT":
-                return Said("E101", "only a plain name can be bound", stop.place(-1))
+            if stop.kind(-2) == "DOT" or stop.kind(-1) == "RSQB":
+                part = stop.place(-1) if stop.kind(-2) == "DOT" else stop.place()
+                return Said(
+                    "E101",
+                    "only a plain name can be bound",
+                    part,
+                    "values do not change: give the new one a name of its own",
+                )
     return None
 
 
@@ -150,86 +181,19 @@ def _equals(stop: Stop) -> Said | None:
         return None
     if stop.position == 0:
         return Said("E104", "a name is missing before `=`", stop.place())
-    return Said(
-        "E110", "`=` binds a name; it does not compare", stop.place(), "write `==` to compare"
-    )
-
-
-# --- types ------------------------------------------------------------------------------------
-
-
-def _in_type(stop: Stop) -> bool:
-    return stop.start in ("type", "signature") or stop.first() == "INPUT"
-
-
-def _before_type(stop: Stop) -> Said | None:
-    if stop.first() != "INPUT" or "COLON" not in stop.accepts:
-        return None
-    name = stop.word(1 - stop.position)
-    if stop.position > 3 or stop.bracket():
-        return None
-    if stop.kind() == "EQUAL":
-        return Said(
-            "E111",
-            "an input is given at the call: it has no value here",
-            stop.place(),
-            f"write `param {name} = …`, or `input {name}: …` and its type",
-        )
-    return Said(
-        "E111",
-        f"`:` and a type are missing behind `{name}`",
-        stop.place(-1) if stop.ended else stop.place(),
-        f"write `input {name}: …`, one input a line",
-    )
-
-
-def _size(stop: Stop) -> Said | None:
-    """Sizes that are none: `1.5`, `-1`, `2H`, `*`."""
-    if not _in_type(stop):
-        return None
-    match stop.kind(-1), stop.kind():
-        case _, "NUMBER" if "INTEGER" in stop.accepts:
-            return Said("E111", f"`{stop.word()}` is not a whole number", stop.place())
-        case _, "SIGN" if "INTEGER" in stop.accepts:
-            return Said("E111", "a size has no sign", stop.place(), "write `_` for any size")
-        case "INTEGER", "NAME":
-            wanted = f"{stop.word(-1)}*{stop.word()}"
-            return Said("E111", "`*` is missing", stop.place(), f"write `{wanted}`")
-        case "STAR", _ if "NAME" in stop.accepts:
-            return Said(
-                "E111",
-                "a name is missing behind `*`",
-                stop.place(-1),
-                "write `*S`, or `...` for axes that need no name",
-            )
-        case _, "POWER":
-            return Said("E111", "a type has no `**`", stop.place(), "axes are collected by `*S`")
-        case _, "NAME" if stop.kind(-1) == "NAME" and "COMMA" in stop.accepts:
-            return Said("E111", f"a `,` is missing before `{stop.word()}`", stop.place())
-    return None
-
-
-def _type(stop: Stop) -> Said | None:
-    if not _in_type(stop):
-        return None
-    help = "a type is a kind and a shape: `logits[B, 1, H, W]`"
-    if "ARROW" in stop.accepts and "COMMA" not in stop.accepts:
-        where = stop.place(-1) if stop.ended else stop.place()
-        return Said(
-            "E111",
-            "`->` and the result are missing",
-            where,
-            "write `module(image[B, 3]) -> score[B]`",
-        )
-    if stop.ended:
-        return Said("E111", f"a type is missing behind `{stop.word(-1)}`", stop.place(), help)
-    return Said("E111", f"`{stop.word()}` does not fit into a type here", stop.place(), help)
+    between = stop.kind(-1) in _OPERAND_END and stop.kind(1) in _OPERAND_START
+    exact = between and stop.bracket() == "CALL"
+    compare = Advice("write `==` to compare", "==" if exact else None)
+    return Said("E110", "`=` binds a name; it does not compare", stop.place(), compare)
 
 
 # --- expressions ------------------------------------------------------------------------------
 
 
 def _floor(stop: Stop) -> Said | None:
+    if stop.kind() == "FLOOR" and stop.position == 0:
+        comment = Advice("a comment starts with `#`", "#")
+        return Said("E107", "`//` starts no comment", stop.place(), comment)
     if stop.kind() == "FLOOR":
         return Said("E107", "`//` is for sizes in types only", stop.place(), "write `floor(a / b)`")
     return None
@@ -338,7 +302,14 @@ def _missing_operator(stop: Stop) -> Said | None:
         f"an operator is missing between `{before}` and `{word}`",
         stop.place(-1).to(stop.place()),
         f"write `{before}*{word}` for a product" if plain else "put `*` between them for a product",
+        stop.behind(-1, "*") if _is_factor(stop) else None,
     )
+
+
+def _is_factor(stop: Stop) -> bool:
+    """`2x`: a number in front of a name that can be nothing but a factor of it."""
+    lone = stop.touches() or stop.bracket() in ("", "LPAR")
+    return lone and stop.kind(-1) == "NUMBER" and stop.kind() in ("NAME", "LPAR")
 
 
 def _early_end(stop: Stop) -> Said | None:
@@ -359,10 +330,9 @@ def _unexpected(stop: Stop) -> Said | None:
 
 _MISTAKES: tuple[Mistake, ...] = (
     _reserved,
-    _before_type,
+    before_type,
     _comma,
-    _size,
-    _type,
+    *TYPE_MISTAKES,
     _floor,
     *HABITS,
     _declaration,

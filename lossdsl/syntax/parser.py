@@ -11,6 +11,7 @@ from lark.exceptions import UnexpectedToken
 from lossdsl.diagnostics.diagnostic import Diagnostics
 from lossdsl.source import Fragment, Source
 from lossdsl.syntax import limits, mistakes, tree
+from lossdsl.syntax.brackets import explain_brackets
 from lossdsl.syntax.build import read_number
 from lossdsl.syntax.grammar import builder, lex, parser
 from lossdsl.syntax.habits import CAPITALS
@@ -106,14 +107,15 @@ def _statements(
     unbalanced = Diagnostics()
     try:
         with _lock:
-            statements = split(lex(fragment.text), fragment, unbalanced, one=one, types=types)
+            statements = split(lex(fragment.text), one=one, types=types)
     except TooLarge as error:
         _too_large(error.args[0], error.args[1], fragment, found)
         return None
+    tokens = [token for statement in statements for token in statement.tokens]
+    explain_brackets(tokens, fragment, unbalanced)
     if not unbalanced.items:
         return statements
     # A string that is not closed swallows brackets: then it alone is the mistake.
-    tokens = [token for statement in statements for token in statement.tokens]
     unclosed = [token for token in tokens if token.type == "UNKNOWN" and token in "'\""]
     if unclosed:
         _bad_tokens(unclosed, fragment, found)
@@ -142,10 +144,10 @@ def _parse(tokens: list[Token], start: str, fragment: Fragment, found: Diagnosti
 
 
 def _bad_tokens(tokens: list[Token], fragment: Fragment, found: Diagnostics) -> bool:
-    for token in tokens:
+    for position, token in enumerate(tokens):
         span = fragment.span(token.start_pos or 0, token.end_pos or 0)
         if token.type == "UNKNOWN":
-            mistakes.explain_character(token, span, found)
+            mistakes.explain_character(tokens, position, span, found)
         elif token.type == "NAME" and token.value in CAPITALS:
             mistakes.explain_capital(token, span, found)
         elif token.type not in ("NUMBER", "INTEGER"):
@@ -189,6 +191,22 @@ def _how_to_end(nodes: list[Any]) -> str:
     return "end with an expression, or with `loss = …`"
 
 
+def _behind_loss(nodes: list[Any], found: Diagnostics) -> bool:
+    """Report what stands behind `loss = …`, where nothing else is the result."""
+    named = (isinstance(node, tree.Binding) and node.name.id == "loss" for node in nodes)
+    at = next((position for position, loss in enumerate(named) if loss), None)
+    if at is None:
+        return False
+    found.add(
+        "E108",
+        "this stands behind the result",
+        nodes[at + 1].span,
+        labels=[(nodes[at].name.span, "the result")],
+        help="`loss = …` is the last line: add to it what belongs to the loss",
+    )
+    return True
+
+
 def _program(nodes: list[Any], source: Source, found: Diagnostics) -> tree.Program | None:
     """Tell declarations from the result."""
     statements: list[tree.Statement] = []
@@ -214,15 +232,14 @@ def _program(nodes: list[Any], source: Source, found: Diagnostics) -> tree.Progr
             )
             if lost == MISTAKES:
                 break
-    if lost:
+    if lost or (result is None and _behind_loss(nodes, found)):
         return None
     if result is None:
         place = nodes[-1].span if nodes else source.span()
-        found.add(
-            "E109",
-            "the program has no result",
-            place,
-            help=_how_to_end(nodes),
-        )
+        help = _how_to_end(nodes)
+        if nodes and isinstance(nodes[-1], tree.Input) and nodes[-1].type.span.line > place.line:
+            name, place = nodes[-1].name.id, nodes[-1].type.span
+            help = f"it is read as the type of `{name}`: write the type behind `input {name}:`"
+        found.add("E109", "the program has no result", place, help=help)
         return None
     return tree.Program(tuple(statements), result, span=source.span())

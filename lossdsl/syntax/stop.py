@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from lark import Token
 
+from lossdsl.diagnostics.diagnostic import Advice, Fix
 from lossdsl.source import Fragment, Span
 
 _SHOWN = 40
@@ -46,6 +47,21 @@ class Stop:
 
     def at(self, token: Token) -> Span:
         return self.fragment.span(token.start_pos or 0, token.end_pos or 0)
+
+    def before(self, offset: int, text: str) -> Fix:
+        """A text to be put in front of a token."""
+        start = self.place(offset).start
+        return Fix(Span(self.fragment.source, start, start), text, True)
+
+    def behind(self, offset: int, text: str) -> Fix:
+        """A text to be put right behind a token."""
+        end = self.place(offset).end
+        return Fix(Span(self.fragment.source, end, end), text, True)
+
+    def without(self, offset: int) -> Fix:
+        """A token to be left out, and the space behind it."""
+        start, next = self.place(offset).start, self.place(offset + 1).start
+        return Fix(Span(self.fragment.source, start, next), "", True)
 
     def touches(self) -> bool:
         """Whether no space stands between the token at the stop and the one before."""
@@ -91,7 +107,8 @@ class Said:
     code: str
     message: str
     span: Span
-    help: str | None = None
+    help: str | Advice | None = None
+    fix: Fix | None = None
 
 
 Mistake: TypeAlias = Callable[[Stop], "Said | None"]

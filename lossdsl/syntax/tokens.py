@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 from lark import Token
 
-from lossdsl.diagnostics.diagnostic import Diagnostics
-from lossdsl.source import Fragment
 from lossdsl.syntax import limits
 
 _OPERANDS = {"true": "TRUE", "false": "FALSE", "none": "NONE", "not": "NOT"}
@@ -27,6 +25,7 @@ _OPERATORS = {
     "in": "IN",
 }
 _STATEMENTS = {"input": "INPUT", "param": "PARAM", "def": "DEF"}
+WORDS = frozenset({*_OPERANDS, *_OPERATORS, *_STATEMENTS})
 
 _ENDS_OPERAND = frozenset(
     {"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB", "RBRACE"}
@@ -37,8 +36,8 @@ _JOINS_BEFORE = frozenset(
 _JOINS_AFTER = _JOINS_BEFORE | {"NOT", "EQUAL", "COMMA", "COLON", "ARROW", "VBAR"}
 # Words that are operators behind an operand, so also at the start of a line that goes on.
 _JOINING_WORDS = frozenset({"and", "or", "if", "else", "as"})
-_OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-_CLOSES = frozenset(_OPENS.values())
+OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_CLOSES = frozenset(OPENS.values())
 BRACKETS = {
     "LPAR": "(",
     "RPAR": ")",
@@ -72,8 +71,6 @@ class TooLarge(Exception):
 
 def split(
     tokens: Iterable[Token],
-    fragment: Fragment,
-    found: Diagnostics,
     *,
     one: bool = False,
     types: bool = False,
@@ -115,20 +112,13 @@ def split(
                 current = Statement()
         newline = False
         _tag(token, current.tokens, types)
-        _match_brackets(token, opened, fragment, found)
+        _match_brackets(token, opened)
         current.add(token, comments)
         comments = []
     if current.tokens:
         statements.append(current)
     if comments:
         statements.append(Statement(comments=comments))
-    for token in opened:
-        found.add(
-            "E102",
-            f"this `{token}` is never closed",
-            fragment.span(token.start_pos or 0, token.end_pos or 0),
-            help=f"add `{BRACKETS[_OPENS[token.type]]}` where the group ends",
-        )
     return statements
 
 
@@ -197,25 +187,11 @@ def _tag_type(token: Token, before: list[Token]) -> None:
             before[-2].type = "FROZEN"
 
 
-def _match_brackets(
-    token: Token, opened: list[Token], fragment: Fragment, found: Diagnostics
-) -> None:
-    if token.type in _OPENS:
+def _match_brackets(token: Token, opened: list[Token]) -> None:
+    """Keep track of the open brackets. A wrong one closes what is open, as if it were right."""
+    if token.type in OPENS:
         opened.append(token)
         if len(opened) > limits.BRACKETS:
             raise TooLarge("BRACKETS", token.start_pos)
-    elif token.type in _CLOSES:
-        span = fragment.span(token.start_pos or 0, token.end_pos or 0)
-        if not opened:
-            found.add("E102", f"this `{token}` closes nothing", span, help="remove it")
-        elif _OPENS[opened[-1].type] != token.type:
-            first = opened.pop()
-            found.add(
-                "E102",
-                f"this `{token}` does not close `{first}`",
-                span,
-                labels=[(fragment.span(first.start_pos or 0, first.end_pos or 0), "opened here")],
-                help=f"write `{BRACKETS[_OPENS[first.type]]}`",
-            )
-        else:
-            opened.pop()
+    elif token.type in _CLOSES and opened:
+        opened.pop()

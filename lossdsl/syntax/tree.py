@@ -362,12 +362,17 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole loss, from a text or a loss file: declarations, bindings and the result."""
+    """A whole loss, from a text or a loss file: declarations, bindings and the result.
+
+    `unread` are the names of statements that could not be read: nothing is known of them, and
+    nothing more is said.
+    """
 
     statements: tuple[Statement, ...]
     result: Expression
     options: tuple[Option, ...] = ()
     name: str | None = None
+    unread: frozenset[str] = frozenset()
     span: Span = field(compare=False, repr=False, kw_only=True)
 
 

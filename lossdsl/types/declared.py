@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics, Fix
+from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.syntax import tree
-from lossdsl.types.dims import Dim, Symbol
+from lossdsl.types.dims import ONE, Dim, Symbol
 from lossdsl.types.kinds import BOX_FORMATS, CLASS_KINDS, KINDS
+from lossdsl.types.renew import renewed
 from lossdsl.types.shapes import Row, RowSymbol, Shape
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import DEFAULT_IGNORE, Listing, Module, Record, Tensor, Type
+
+MOST_ITEMS = 10_000
+"""Each item of a list has its own place in the graph."""
 
 
 @dataclass
@@ -30,39 +34,48 @@ class TypeReader:
         match node:
             case tree.KindType():
                 return self.tensor(node)
-            case tree.ListType(item, length):
-                inner = self.read(item)
-                return Listing(None if length is None else (inner,) * length, inner)
+            case tree.ListType():
+                return self._list(node)
             case tree.RecordType(fields):
                 return Record(tuple((f.name.id, self.read(f.type)) for f in fields))
             case tree.ModuleType(arguments, result, frozen):
                 return Module(tuple(map(self.read, arguments)), self.read(result), frozen)
 
+    def _list(self, node: tree.ListType, too_long: bool = False) -> Listing:
+        """Items share the names in their type, and nothing else: a `_` is new in each."""
+        size = _tensors(node)
+        if size > MOST_ITEMS and not too_long:
+            too_long = True
+            self.found.add(
+                "E111",
+                f"a list of {size:,} tensors: an input holds at most {MOST_ITEMS:,}",
+                node.span,
+                help="leave the length away (`list[real[B]]`), or stack what the list holds",
+            )
+        inner = node.item
+        item = self._list(inner, too_long) if isinstance(inner, tree.ListType) else self.read(inner)
+        if node.length is None or too_long:
+            return Listing(None, item)
+        items = tuple(renewed(self.solver, item) for _ in range(node.length))
+        return Listing(items, item)
+
     def tensor(self, node: tree.KindType) -> Type:
         name = node.kinds[-1]
         shape = self.shape(node)
         if name.id not in KINDS:
-            close = difflib.get_close_matches(name.id, KINDS, 1)
-            self.found.add(
-                "E311",
-                f"there is no kind `{name.id}`",
-                name.span,
-                help=f"did you mean `{close[0]}`?"
-                if close
-                else f"the kinds are {', '.join(KINDS)}",
-            )
+            self.found.add("E311", f"there is no kind `{name.id}`", name.span, help=_kind(name.id))
             return Tensor("real", shape)
         if len(node.kinds) > 1 and self.rigid:
             self.found.add("E111", "an input has one kind", node.span, help="keep one of them")
         if name.id == "features":
-            return Listing(None, Tensor("real", self.solver.any_shape()))
+            return Listing(None, Tensor("real", self.solver.any_shape("_")))
         return self._arguments(Tensor(name.id, shape), node)
 
     # --- shapes ---
 
     def shape(self, node: tree.KindType) -> Shape:
         if node.shape is None:
-            return self.solver.any_shape()
+            return self.solver.any_shape("_")
         before: list[Dim] = []
         after: list[Dim] = []
         rest: Row | None = None
@@ -79,7 +92,7 @@ class TypeReader:
 
     def _rest(self, node: tree.DimRest) -> Row:
         if node.name == "_":
-            return self.solver.row()
+            return self.solver.row("_")
         if node.name not in self.rests:
             fresh: Row = RowSymbol(node.name) if self.rigid else self.solver.row(node.name)
             self.rests[node.name] = fresh
@@ -119,7 +132,9 @@ class TypeReader:
     def _arguments(self, plain: Tensor, node: tree.KindType) -> Tensor:
         arguments = node.arguments
         kind = plain.kind
-        if kind in CLASS_KINDS:
+        if self._misnamed(kind, arguments):
+            return plain
+        if kind in CLASS_KINDS and len(arguments) < 2:
             return self._class_axis(plain, node)
         if not arguments:
             return plain
@@ -137,6 +152,16 @@ class TypeReader:
             "boxes": f"`boxes(format)` with one of {', '.join(BOX_FORMATS)}",
         }
         span = arguments[0].span.to(arguments[-1].span)
+        if node.shape is None and len(arguments) > 1 and words and words[0].isupper():
+            axes = f"{kind}[{span.source.text[span.start : span.end]}]"
+            self.found.add(
+                "E111",
+                "axes stand in square brackets",
+                span,
+                help=f"write `{axes}`",
+                fix=Fix(node.span, axes, True),
+            )
+            return plain
         self.found.add(
             "E111",
             f"`{kind}` does not take this",
@@ -144,6 +169,24 @@ class TypeReader:
             help=f"write {forms[kind]}" if kind in forms else f"`{kind}` takes nothing in brackets",
         )
         return plain
+
+    def _misnamed(self, kind: str, arguments: tuple[tree.KindArgument, ...]) -> bool:
+        """Report a name that the kind does not know."""
+        known = _NAMED.get(kind, ())
+        name = next((a.name for a in arguments if a.name and a.name.id not in known), None)
+        if name is None:
+            return False
+        advice = did_you_mean(name.id, known)
+        self.found.add(
+            "E111",
+            f"`{kind}` has no `{name.id}`",
+            name.span,
+            help=advice
+            or (
+                f"write `{kind}({known[0]}=…)`" if known else "leave the name away: `image(0, 255)`"
+            ),
+        )
+        return True
 
     def _class_axis(self, plain: Tensor, node: tree.KindType) -> Tensor:
         """Find the class axis: by the name in the kind, by `C`, or as the last resort axis 1."""
@@ -164,21 +207,78 @@ class TypeReader:
                 "E306",
                 f"the class axis `{node.arguments[0].span.text}` is not one of the axes",
                 node.arguments[0].span,
+                help=f"the axes are {', '.join(map(str, shape.dims))}"
+                if shape.rank is not None
+                else None,
             )
         elif axis is None and shape.rest is None and len(shape.before) == 2:
             axis = 1
         elif axis is None and shape.rest is None and len(shape.before) == 1:
             axis = 0
+        elif axis is None and shape.before[1:2] == (ONE,):
+            # One class where the classes mostly stand: whoever takes a softmax of it says so.
+            axis = 1
         elif axis is None:
             self.found.add(
                 "E306",
                 f"which axis of `{node.span.text}` holds the classes?",
                 node.span,
-                help=f"call it `C`, or name it in the kind: `{plain.kind}(V)[B, T, V]`",
+                help=_which_axis(shape, node),
             )
+        if axis is None:
             # One mistake gives one message: nothing more is said about this input.
             return Tensor(plain.kind, self.solver.any_shape(), axis=1)
         return Tensor(plain.kind, shape, axis=axis)
+
+
+_NAMED: dict[str, tuple[str, ...]] = {"labels": ("ignore",)}
+"""What stands by name between the parentheses of a kind."""
+
+_DTYPES: dict[str, str] = {
+    "float": "real",
+    "float32": "real",
+    "float64": "real",
+    "float16": "real",
+    "half": "real",
+    "double": "real",
+    "tensor": "real",
+    "bool": "mask",
+    "int": "labels",
+    "int64": "labels",
+    "long": "labels",
+}
+"""What the values of a dtype most likely mean."""
+
+
+def _kind(name: str) -> Advice | str:
+    """The way out of an unknown kind."""
+    meant = _DTYPES.get(name.lower())
+    if meant is not None:
+        others = ", whole numbers `count`" if meant == "labels" else ""
+        text = f"a type says what the numbers mean: `{meant}` is {KINDS[meant].meaning}{others}"
+        return Advice(text, meant, safe=meant == "real")
+    return did_you_mean(name, KINDS) or f"the kinds are {', '.join(KINDS)}"
+
+
+def _which_axis(shape: Shape, node: tree.KindType) -> Advice:
+    """How the class axis is said: a number is most likely how many classes there are."""
+    kind = node.kinds[-1].id
+    numbers = [dim.number for dim in (*shape.before, *shape.after) if dim.number is not None]
+    written = node.span.text[len(node.kinds[-1].span.text) :]
+    if len(numbers) == 1:
+        call = f"{kind}({numbers[0]}){written}"
+        return Advice(f"say it in the kind: `{call}`", call, safe=False)
+    return Advice(f"call it `C`, or name it in the kind: `{kind}(V)[B, T, V]`")
+
+
+def _tensors(node: tree.TypeExpression) -> int:
+    """How many tensors an input of this type holds; an open list counts as one."""
+    match node:
+        case tree.ListType(item, length):
+            return _tensors(item) * (1 if length is None else length)
+        case tree.RecordType(fields):
+            return sum(_tensors(field.type) for field in fields)
+    return 1
 
 
 def _find(shape: Shape, wanted: Dim | None) -> int | None:

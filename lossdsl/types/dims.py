@@ -8,7 +8,7 @@ are different sizes); unknowns come from undeclared inputs and from signatures, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -76,6 +76,14 @@ class Dim:
         for monomial, _ in self.terms:
             yield from monomial
 
+    def names(self) -> Iterator[Symbol | Unknown]:
+        """The names in it, those behind `//` too, each as often as it stands there."""
+        for atom in self.atoms():
+            if isinstance(atom, Floor):
+                yield from atom.numerator.names()
+            else:
+                yield atom
+
     def __add__(self, other: Dim) -> Dim:
         return _collect([*self.terms, *other.terms])
 
@@ -110,6 +118,19 @@ class Dim:
                 others = (rest - Dim.of(inner)) * Dim.of(inner.divisor)
                 return whole + (inner.numerator + others) // (inner.divisor * divisor)
         return whole + Dim.of(Floor(rest, divisor))
+
+    def put(self, value: Callable[[Symbol | Unknown], Dim]) -> Dim:
+        """The size with something put in for every name."""
+        total = Dim(())
+        for monomial, factor in self.terms:
+            product = Dim.of(factor)
+            for atom in monomial:
+                if isinstance(atom, Floor):
+                    product *= atom.numerator.put(value) // atom.divisor
+                else:
+                    product *= value(atom)
+            total += product
+        return total
 
     def __str__(self) -> str:
         if not self.terms:

@@ -11,7 +11,7 @@ from lossdsl.syntax.parser import parse_signature
 from lossdsl.types.declared import TypeReader
 from lossdsl.types.kinds import KINDS
 from lossdsl.types.solve import Solver
-from lossdsl.types.values import Tensor, Type
+from lossdsl.types.values import Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,3 @@ def instantiate(signature: Signature, result: tree.TypeExpression, solver: Solve
 def read_result(text: str) -> tree.TypeExpression:
     """A result type written apart from its signature: `loss[C]`."""
     return read_signature(f"-> {text}").result
-
-
-def tensor_slots(instance: Instance) -> tuple[Tensor | None, ...]:
-    return tuple(slot if isinstance(slot, Tensor) else None for slot in instance.slots)

@@ -52,25 +52,16 @@ class Solver:
         """The size with all that is known put in."""
         if not self.dims or not any(self._solved(atom) for atom in dim.atoms()):
             return dim
-        total = Dim(())
-        for monomial, factor in dim.terms:
-            product = Dim.of(factor)
-            for atom in monomial:
-                product = product * self._atom(atom)
-            total = total + product
-        return self.dim(total)
+        return self.dim(dim.put(self._known))
 
     def _solved(self, atom: Atom) -> bool:
         if isinstance(atom, Floor):
             return any(self._solved(inner) for inner in atom.numerator.atoms())
         return isinstance(atom, Unknown) and atom in self.dims
 
-    def _atom(self, atom: Atom) -> Dim:
-        if isinstance(atom, Unknown):
-            return self.dims.get(atom, Dim.of(atom))
-        if isinstance(atom, Floor):
-            return self.dim(atom.numerator) // atom.divisor
-        return Dim.of(atom)
+    def _known(self, name: Symbol | Unknown) -> Dim:
+        found = self.dims.get(name) if isinstance(name, Unknown) else None
+        return Dim.of(name) if found is None else found
 
     def shape(self, shape: Shape) -> Shape:
         """The shape with all that is known put in."""
@@ -85,25 +76,21 @@ class Solver:
             after = tuple(self.dim(dim) for dim in after)
         return Shape(before, rest, after)
 
+    def told(self, shape: Shape) -> Shape:
+        """The shape as a message writes it: all that is known, and at a call numbers alone."""
+        known = self.shape(shape)
+        before, after = map(self.valued, known.before), map(self.valued, known.after)
+        return Shape(tuple(before), known.rest, tuple(after))
+
     def valued(self, dim: Dim) -> Dim:
         """The size with the symbols' values put in."""
         if not self.values or not dim.terms:
             return dim
-        total = Dim(())
-        for monomial, factor in dim.terms:
-            product = Dim.of(factor)
-            for atom in monomial:
-                product = product * self._valued(atom)
-            total = total + product
-        return total
+        return dim.put(self._valued)
 
-    def _valued(self, atom: Atom) -> Dim:
-        match atom:
-            case Symbol() if atom in self.values:
-                return Dim.of(self.values[atom])
-            case Floor(numerator, divisor):
-                return self.valued(numerator) // divisor
-        return Dim.of(atom)
+    def _valued(self, name: Symbol | Unknown) -> Dim:
+        known = self.values.get(name) if isinstance(name, Symbol) else None
+        return Dim.of(name) if known is None else Dim.of(known)
 
     # --- comparing ---
 

@@ -64,9 +64,10 @@ class Listing:
             return f"list[{self.item}]"
         if not self.items:
             return "list[]"
-        if all(item == self.items[0] for item in self.items):
-            return f"list[{self.items[0]}; {len(self.items)}]"
-        return f"list[{', '.join(map(str, self.items))}]"
+        texts = list(map(str, self.items))
+        if len(set(texts)) == 1:
+            return f"list[{texts[0]}; {len(texts)}]"
+        return f"list[{', '.join(texts)}]"
 
 
 @dataclass(frozen=True, slots=True)

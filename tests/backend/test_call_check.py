@@ -218,3 +218,51 @@ def test_errors_pickle_and_keep_their_places() -> None:
 def test_terms_before_the_first_call_are_refused() -> None:
     with pytest.raises(RuntimeError, match="not called yet"):
         _ = lossdsl.compile("mse(a, b)", backend="eager").terms
+
+
+VECTOR = torch.randn(3)
+MATRIX = torch.randn(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "tensors", "said"),
+    [
+        ("mean(softmax(x)**2)", {"x": VECTOR}, "has one axis"),
+        ("mean(log_softmax(x)**2)", {"x": VECTOR}, "has one axis"),
+        ("mean(real(argmax(x))*x)", {"x": VECTOR}, "has one axis"),
+        ("mean(x, where=y > 0)", {"x": VECTOR[0], "y": VECTOR}, "one number already"),
+        ("mean(x, where=y > 0)", {"x": MATRIX[:, :1], "y": MATRIX}, "does not fit"),
+        ("mean(x, where=m)", {"x": VECTOR, "m": VECTOR[0] > 0}, "is one number"),
+        ("quantile(x, y, q=[0.1, 0.5, 0.9])", {"x": MATRIX, "y": VECTOR}, "3 numbers"),
+    ],
+)
+def test_what_torch_would_refuse_is_told(
+    text: str, tensors: dict[str, torch.Tensor], said: str
+) -> None:
+    (problem,) = refused(lossdsl.compile(text, backend="eager"), **tensors).diagnostics
+    assert problem.code == "E603"
+    assert said in problem.message
+
+
+def test_a_list_of_quantiles_is_held_against_a_declared_size() -> None:
+    text = "input x: real[B, Q]\ninput y: real[B]\nparam q = [0.1, 0.9]\nquantile(x, y, q=q)"
+    loss = lossdsl.compile(text, backend="eager")
+    assert loss(MATRIX, VECTOR).dim() == 0
+    (problem,) = refused(loss, torch.randn(3, 4), VECTOR).diagnostics
+    assert "2 numbers" in problem.message
+    assert "4 entries" in problem.message
+
+
+def test_the_only_axis_of_a_vector_may_be_named() -> None:
+    x, y = torch.randn(4), torch.tensor(2)
+    value = lossdsl.compile("mean(gather(x, y))", backend="eager")(x=x, y=y)
+    assert torch.equal(value, x[2])
+    cast = lossdsl.compile("sum(softmax(class_logits(x))*y)", backend="eager")
+    assert torch.equal(cast(x=x, y=x), (torch.softmax(x, 0) * x).sum())
+
+
+def test_a_message_has_numbers_or_names() -> None:
+    loss = lossdsl.compile("mse(x, y)", inputs={"x": "real[B, H, W]"}, backend="eager")
+    (problem,) = refused(loss, x=torch.ones(2, 3, 4), y=torch.ones(2, 3)).diagnostics
+    assert "needs [2, 3, 4]" in problem.message
+    assert "real[2, 3]" in problem.message

@@ -39,7 +39,7 @@ def test_one_family(run: Callable[..., Any]) -> None:
 
 def test_a_word_is_found_in_names_aliases_and_summaries(run: Callable[..., Any]) -> None:
     assert {"dice", "squared_dice", "log_cosh_dice"} <= set(rows(run("list", "Dice").stdout))
-    assert list(rows(run("list", "pinball").stdout)) == ["quantile"]
+    assert {"quantile", "huber_quantile"} <= set(rows(run("list", "pinball").stdout))
     assert "bce" in rows(run("list", "entropy").stdout)
     # Only where a word of the summary begins: `contrastive` pushes dissimilar pairs apart.
     assert set(rows(run("list", "ssim").stdout)) == {"ssim", "ms_ssim"}
@@ -51,7 +51,7 @@ def test_a_word_that_no_loss_mentions(run: Callable[..., Any]) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "no loss mentions `dise`: did you mean `dice`?\n"
     assert json.loads(run("list", "dise", "--format", "json").stdout) == []
-    assert "`xent` is called `ce` here" in run("list", "xent").stderr
+    assert "`mse_loss` is called `mse` here" in run("list", "mse_loss").stderr
 
 
 def test_the_list_as_json(run: Callable[..., Any]) -> None:

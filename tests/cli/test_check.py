@@ -40,7 +40,8 @@ def test_warnings_alone_are_no_failure(run: Callable[..., Any]) -> None:
 
 
 def test_text_is_what_the_report_prints(run: Callable[..., Any]) -> None:
-    assert run("check", "bad.yaml").stdout == f"{lossdsl.check('bad.yaml')}\n"
+    report = lossdsl.check("bad.yaml")
+    assert run("check", "bad.yaml").stdout == f"{report}\n\nexplain: lossdsl explain E202\n"
 
 
 def test_one_of_several_losses(run: Callable[..., Any]) -> None:

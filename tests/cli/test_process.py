@@ -84,9 +84,24 @@ def test_a_terminal_gets_colours_around_the_same_text(
     assert STYLE.sub("", seen) == run(*command).output
 
 
+@pytest.mark.parametrize("command", [("check", "bad.yaml"), ("explain", "E204")])
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_without_colours(run: Callable[..., Any], variables: dict[str, str]) -> None:
-    assert "\x1b" not in on_a_terminal("check", "bad.yaml", **variables)
+def test_a_terminal_without_colours(
+    run: Callable[..., Any], command: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    assert "\x1b" not in on_a_terminal(*command, **variables)
+
+
+def test_a_terminal_gets_pages_laid_out(run: Callable[..., Any]) -> None:
+    seen = on_a_terminal("explain", "E204", COLUMNS="80")
+    assert STYLE.search(seen)
+    lines = [line.rstrip() for line in STYLE.sub("", seen).splitlines()]
+    assert max(map(len, lines)) <= 80
+    # No marks of Markdown, and the message as it is.
+    assert not [line for line in lines if line.startswith(("#", "```"))]
+    page = run("explain", "E204").stdout
+    message = page.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert [line for line in message if line.strip() not in map(str.strip, lines)] == []
 
 
 def test_a_narrow_terminal_folds_tables(run: Callable[..., Any]) -> None:
@@ -117,6 +132,7 @@ def test_a_terminal_without_unicode(run: Callable[..., Any]) -> None:
         (["check", "--help"], ["torch", "rich", "lark", "yaml"]),
         (["new"], ["torch", "rich", "lark", "yaml"]),
         (["new", "--list"], ["torch", "lark", "yaml"]),
+        (["explain", "E204"], ["torch", "rich", "lark", "yaml"]),
         (["fmt", "--check", "good.yaml", "program.loss"], ["torch"]),
     ],
 )

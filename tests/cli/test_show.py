@@ -71,6 +71,8 @@ error[E508]: `gan.yaml` holds 2 losses, and this command takes one
  6 |   generator: {loss: gan_g(fake)}
    |   ---------
   = help: name one: `gan.yaml#discriminator` or `gan.yaml#generator`
+
+explain: lossdsl explain E508
 """
     )
 

@@ -63,6 +63,8 @@ ERRORS = {
     "a tag of a mapping": ("params: ‹!x›\n  a: 1\nloss: a", "E501", "no tags"),
     "a tag behind an anchor": ("name: &a ‹!x› b\nloss: a", "E501", "no tags"),
     "an unknown alias": ("loss: x\nparams: ‹*base›", "E501", "no anchor `&base`"),
+    "an anchor twice": ("name: &a x\nloss: ‹&a y›", "E501", "`&a` stands above"),
+    "an anchor inside its own": ("params: &a\n  w: ‹&a 1›\nloss: x", "E501", "`&a` stands above"),
     "an alias to itself": ("loss: x\nparams: &a\n  w: [‹*a›]", "E501", "contains itself"),
     # --- keys ---
     "a key twice": ("loss: a\n‹loss›: b", "E503", "twice"),
@@ -108,9 +110,11 @@ ERRORS = {
     "no losses": ("‹losses›: {}", "E504", "no loss stands under"),
     "losses that are a list": ("losses: ‹[a]›", "E504", "named entries"),
     "losses that are a text": ("losses: ‹a›", "E504", "named entries"),
-    "a loss that is a text": ("losses:\n  ‹g›: bce(p, y)", "E504", "is a mapping"),
+    "a loss that is a text": ("losses:\n  ‹g›: bce(p, y)", "E504", "`g` is a text, and"),
     "a loss without a result": ("losses:\n  ‹g›:\n    params: {w: 1}", "E504", "no loss"),
     "a loss with a bad name": ("losses:\n  ‹a-b›:\n    loss: x", "E512", "`a_b`"),
+    "a loss with a name of torch's": ("losses:\n  ‹train›:\n    loss: x", "E512", "`train_loss`"),
+    "a loss called type": ("losses: {g: {loss: a}, ‹type›: {loss: b}}", "E512", "ModuleDict"),
     "losses and a loss": ("losses: {g: {loss: a}}\n‹loss›: b", "E504", "beside `losses`"),
     "losses and terms": ("‹terms›: {a: b}\nlosses: {g: {loss: a}}", "E504", "beside `losses`"),
     # --- sections ---

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import lossdsl
 from lossdsl.config import opening
 from lossdsl.config.files import names_a_file, read_loss_file, split_name
 from lossdsl.diagnostics.diagnostic import Diagnostics
@@ -179,3 +180,23 @@ def test_a_file_that_is_too_long(tmp_path, monkeypatch):
     assert (file, error.code) == (None, "E701")
     (tmp_path / "a.yaml").write_text("loss: f(x)" + " " * 90)
     assert read(tmp_path / "a.yaml")[0] is not None
+
+
+def test_a_file_that_others_use_is_checked_alone(tmp_path):
+    (tmp_path / "common.yaml").write_text("params: {w: 1}\nfunctions:\n  f(x): w*x\n")
+    report = lossdsl.check(tmp_path / "common.yaml")
+    assert report.ok
+    assert report.diagnostics == ()
+    with pytest.raises(lossdsl.LossConfigError, match="E504"):
+        lossdsl.load(tmp_path / "common.yaml")
+
+
+@pytest.mark.parametrize("text", ["params: {}", "name: seg", "use: []", "inputs: {p: real}"])
+def test_a_file_with_nothing_to_use_has_no_loss(tmp_path, text):
+    (tmp_path / "empty.yaml").write_text(text)
+    assert [d.code for d in lossdsl.check(tmp_path / "empty.yaml").diagnostics] == ["E504"]
+
+
+def test_a_mistake_in_a_shared_file_is_found(tmp_path):
+    (tmp_path / "common.yaml").write_text("functions:\n  f(x): x +\n")
+    assert [d.code for d in lossdsl.check(tmp_path / "common.yaml").diagnostics] == ["E104"]

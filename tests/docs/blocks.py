@@ -48,7 +48,7 @@ def blocks(page: str) -> Iterator[Block]:
         for match in _FENCE.finditer(page)
     ]
     for block, after in pairwise([*found, Block("", "", 0)]):
-        if block.language in _RUN:
+        if block.language in (*_PRINTED, "console"):
             output = after.text if after.language == "text" else None
             yield Block(block.language, block.text, block.line, output)
 
@@ -66,16 +66,25 @@ def lost(page: str) -> list[int]:
 def run(block: Block, page: str, namespace: dict[str, Any]) -> None:
     """Check one block; the working directory is the page's own."""
     try:
-        _RUN[block.language](block, page, namespace)
+        if block.language == "console":
+            _console(block)
+        else:
+            expected = block.output or _SILENT[block.language]
+            _compare(printed(block, page, namespace), expected)
     except AssertionError as error:
         raise AssertionError(f"{page}:{block.line}: {error}") from error
 
 
-def _python(block: Block, page: str, namespace: dict[str, Any]) -> None:
-    printed = io.StringIO()
+def printed(block: Block, page: str, namespace: dict[str, Any]) -> str:
+    """What a block prints, or what the checker says about it."""
+    return _PRINTED[block.language](block, page, namespace)
+
+
+def _python(block: Block, page: str, namespace: dict[str, Any]) -> str:
+    output = io.StringIO()
     # Tracebacks show the lines of the page.
     code = compile("\n" * (block.line - 1) + block.text, page, "exec")
-    with contextlib.redirect_stdout(printed):
+    with contextlib.redirect_stdout(output):
         try:
             exec(code, namespace)
             for name in re.findall(r"^def (test_\w+)", block.text, re.MULTILINE):
@@ -84,7 +93,7 @@ def _python(block: Block, page: str, namespace: dict[str, Any]) -> None:
             if block.output is None:
                 raise
             print(error)
-    _compare(printed.getvalue(), block.output or "")
+    return output.getvalue()
 
 
 def _test(function: Any) -> None:
@@ -95,21 +104,19 @@ def _test(function: Any) -> None:
         function(**{name: value})
 
 
-def _program(block: Block, page: str, namespace: dict[str, Any]) -> None:
-    _compare(str(lossdsl.check(block.text)), block.output or "no problems")
+def _program(block: Block, page: str, namespace: dict[str, Any]) -> str:
+    return str(lossdsl.check(block.text))
 
 
-def _loss_file(block: Block, page: str, namespace: dict[str, Any]) -> None:
+def _loss_file(block: Block, page: str, namespace: dict[str, Any]) -> str:
     named = _NAMED.match(block.text)
-    if named:
-        Path(named[1]).write_text(block.text, encoding="utf-8")
-        report = lossdsl.check(Path(named[1]))
-    else:
-        report = lossdsl.check(block.text, format="yaml")
-    _compare(str(report), block.output or "no problems")
+    if named is None:
+        return str(lossdsl.check(block.text, format="yaml"))
+    Path(named[1]).write_text(block.text, encoding="utf-8")
+    return str(lossdsl.check(Path(named[1])))
 
 
-def _console(block: Block, page: str, namespace: dict[str, Any]) -> None:
+def _console(block: Block) -> None:
     from typer.testing import CliRunner
 
     from lossdsl.cli.app import app
@@ -129,7 +136,10 @@ def _console(block: Block, page: str, namespace: dict[str, Any]) -> None:
             _compare(result.output, expected)
 
 
-_RUN = {"python": _python, "lossdsl": _program, "yaml": _loss_file, "console": _console}
+_PRINTED = {"python": _python, "lossdsl": _program, "yaml": _loss_file}
+
+_SILENT = {"python": "", "lossdsl": "no problems", "yaml": "no problems"}
+"""What comes from a block that shows no output."""
 
 
 def exchanges(text: str) -> Iterator[tuple[str, str]]:

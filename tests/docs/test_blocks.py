@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blocks import Block, blocks, exchanges, lost, run
 
-import lossdsl
-from lossdsl.diagnostics.codes import CODES
-from lossdsl.functions.record import functions
-from lossdsl.ir import passes
-from lossdsl.library import registry
-from lossdsl.types.kinds import KINDS
-
 ROOT = Path(__file__).parents[2]
 # docs/cli.md is replayed by tests/cli/test_docs.py, which can also write it anew.
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"] + [
     page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "cli.md"
 ]
-
-
-@pytest.fixture
-def own_tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lets a page add a loss, a function, a kind, a code or a pass, and takes it back."""
-    lossdsl.losses()
-    monkeypatch.setattr(registry, "_records", dict(registry._records))
-    monkeypatch.setattr(registry, "_names", dict(registry._names))
-    monkeypatch.setattr(passes, "PIPELINE", passes.PIPELINE)
-    tables: tuple[Any, ...] = (functions(), KINDS, CODES)
-    before = [dict(table) for table in tables]
-    yield
-    for table, rows in zip(tables, before, strict=True):
-        table.clear()
-        table.update(rows)
 
 
 @pytest.mark.usefixtures("own_tables")

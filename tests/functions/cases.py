@@ -176,6 +176,10 @@ CLASSES = (
     case("normalize", "real[B, D]"),
     case("normalize", _IMAGE, over=1),
     case("cosine_similarity", "real[B, D]", "real[B, D]"),
+    case("pairwise_distance", "real[B, D]", "real[B, D]"),
+    case("pairwise_distance", "real[B, N, D]", "real[B, N, D]", p=1.0),
+    case("cdist", "real[N, D]", "real[K, D]"),
+    case("cdist", "real[B, N, D]", "real[B, K, D]", p=3.0),
     case("cosine_similarity", _IMAGE, _IMAGE, over=symbol("C")),
 )
 

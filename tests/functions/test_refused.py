@@ -42,7 +42,6 @@ REFUSED: list[tuple[str, tuple[Operand, ...], dict[str, Any], str, str]] = [
     ("where", ("prob[B]", "real[B]", "real[B]"), {}, "E301", "condition is a mask"),
     ("mean", ("real[B]", "real[B]"), {}, "E301", "takes a mask"),
     ("one_hot", ("real[B]",), {"classes": 3}, "E301", "takes `labels`"),
-    ("one_hot", ("labels[B]",), {"classes": symbol("C")}, "E209", "how many classes `C` is"),
     ("one_hot", ("labels[B]",), {"classes": 0}, "E206", "a whole number from 1"),
     ("gather", ("real[B, C]", "real[B]"), {}, "E301", "picks by `labels`"),
     # Broadcasting is explicit.
@@ -81,6 +80,10 @@ REFUSED: list[tuple[str, tuple[Operand, ...], dict[str, Any], str, str]] = [
     ("cat", ("real[B]", 3), {}, "E402", "not numbers"),
     ("stack", ("real[B]", "real[H]"), {}, "E401", "sizes differ"),
     ("cosine_similarity", ("real[N, D]", "real[N, K]"), {}, "E401", "sizes differ"),
+    ("pairwise_distance", ("real[N, D]", "real[M, D]"), {}, "E401", "sizes differ"),
+    ("cdist", ("real[N, D]", "real[M, K]"), {}, "E401", "sizes differ"),
+    ("cdist", ("real[N, D]", "real[D]"), {}, "E402", "both are [N, D]"),
+    ("cdist", ("real[N, D]", "real[M, D]"), {"p": -1.0}, "E206", "above 0"),
     ("@", ("real[B, C]", "real[D, B]"), {}, "E401", "C columns meet D rows"),
     ("@", ("real[B, H, C]", "real[N, C, D]"), {}, "E401", "sizes differ"),
     ("@", ("real[]", "real[B]"), {}, "E402", "matrices and vectors"),

@@ -15,6 +15,7 @@ from calling import call, holds, record, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lossdsl
 from lossdsl.functions.record import Refused
 from lossdsl.types.kinds import CLASS_KINDS
 from lossdsl.types.shapes import Shape
@@ -227,3 +228,12 @@ def test_matrix_products(data: st.DataObject) -> None:
     left = data.draw(st.sampled_from([(k,), (n, k), (*lead, n, k)]))
     right = data.draw(st.sampled_from([(k,), (k, m), (*lead, k, m)]))
     check("@", [Tensor("real", Shape.numbers(left)), Tensor("real", Shape.numbers(right))])
+
+
+def test_whole_numbers_that_are_resampled_stay_whole() -> None:
+    inputs = {"b": "real[B, C, H, W]"}
+    with pytest.raises(lossdsl.LossTypeError, match="`count` are not values"):
+        lossdsl.compile("mean(interpolate(arange(b, over=2), like=b))", inputs=inputs)
+    text = "mean(real(interpolate(arange(b, over=2), like=b)))"
+    loss = lossdsl.compile(text, inputs=inputs, backend="eager")
+    assert loss(torch.zeros(2, 3, 4, 5)).item() == 1.5

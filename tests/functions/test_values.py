@@ -14,6 +14,7 @@ import scipy.special
 import torch
 from calling import call, record, symbol
 from numpy.typing import NDArray
+from scipy.spatial import distance
 
 Array = NDArray[Any]
 Reference = Callable[..., Any]
@@ -270,6 +271,25 @@ def test_vectors() -> None:
     close(apply("normalize", A, over=0), A / np.linalg.norm(A, axis=0))
     close(apply("cosine_similarity", A, B), (unit * other).sum(axis=1))
     close(apply("cosine_similarity", A.T.copy(), B.T.copy(), over=(0,)), (unit * other).sum(axis=1))
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_distances(p: float) -> None:
+    rows = np.abs(A - B) ** p
+    close(apply("pairwise_distance", A, B, p=p), rows.sum(axis=1) ** (1 / p))
+    pairs = distance.cdist(A, B[:2], "minkowski", p=p)
+    close(apply("cdist", A, B[:2], p=p), pairs)
+    close(
+        apply("cdist", np.stack([A, B]), np.stack([B, A]), p=p)[1],
+        distance.cdist(B, A, "minkowski", p=p),
+    )
+
+
+@pytest.mark.parametrize("name", ["pairwise_distance", "cdist"])
+def test_equal_vectors_have_the_gradient_0(name: str) -> None:
+    x = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(record(name).run(x, x.detach()).sum(), x)
+    assert (slope == 0).all()
 
 
 def test_a_zero_vector_has_a_finite_gradient() -> None:

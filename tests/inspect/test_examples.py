@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import lossdsl
+from lossdsl.checker.declarations import RESERVED_INPUTS
 from lossdsl.inspect.specialise import specialise
 
-PARAMETERS = {"weights": "[0.5, 0.5]", "q": "0.5"}
+PARAMETERS = {"weights": "[0.5, 0.5]", "q": "0.5", "season": "1", "counts": "[4, 3, 2]"}
 """Values for what a loss of the catalogue cannot do without."""
 
 
@@ -21,7 +22,8 @@ def examples(text: str) -> dict[str, object]:
 def test_every_loss_of_the_catalogue_takes_its_examples(name: str) -> None:
     record = lossdsl.losses()[name]
     required = [f"{p.name}={PARAMETERS[p.name]}" for p in record.parameters if p.required]
-    loss = lossdsl.compile(f"{name}({', '.join([*record.inputs, *required])})", backend="eager")
+    inputs = [f"{x}_" if x in RESERVED_INPUTS else x for x in record.inputs]
+    loss = lossdsl.compile(f"{name}({', '.join([*inputs, *required])})", backend="eager")
     made = specialise(loss, None)
     assert torch.isfinite(made.graph(*made.values)[0])
 

@@ -14,17 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lossdsl.library import image
-from lossdsl.library.image import (
-    WANG_WEIGHTS,
-    Blur,
-    blur,
-    gaussian_taps,
-    ms_ssim,
-    perceptual,
-    ssim,
-    tv,
-)
+from lossdsl.library.image import WANG_WEIGHTS, ms_ssim, perceptual, ssim, tv
 from lossdsl.library.registry import find
+from lossdsl.library.windows import Blur, blur, gaussian_taps
 
 Loss = Callable[..., Tensor]
 traces_an_autograd_function = pytest.mark.filterwarnings(
@@ -68,14 +60,25 @@ def window_weights(size: int, sigma: float) -> np.ndarray:
 
 
 def paper_maps(
-    a: np.ndarray, b: np.ndarray, weights: np.ndarray, c1: float, c2: float
+    a: np.ndarray,
+    b: np.ndarray,
+    window: np.ndarray,
+    c1: float,
+    c2: float,
+    keep: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM and its contrast-structure part at every window of two [H, W] images."""
-    size = len(weights)
+    """SSIM and its contrast-structure part at every window of two [H, W] images; with `keep`
+    of the window's pixels that it keeps, by their shares, and NaN where there are none."""
+    size = len(window)
+    keep = np.ones_like(a) if keep is None else keep
     height, width = a.shape[0] - size + 1, a.shape[1] - size + 1
-    similarity, contrast = np.empty((2, height, width))
+    similarity, contrast = np.full((2, height, width), np.nan)
     for i, j in itertools.product(range(height), range(width)):
         x, y = a[i : i + size, j : j + size], b[i : i + size, j : j + size]
+        weights = window * keep[i : i + size, j : j + size]
+        if not weights.any():
+            continue
+        weights = weights / weights.sum()
         mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
         var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
         covariance = (weights * (x - mean_x) * (y - mean_y)).sum()
@@ -147,7 +150,7 @@ def test_a_mask_keeps_the_windows_whose_centre_it_keeps(window: int, centre: int
     for p, q, m in zip(x.numpy(), y.numpy(), mask.numpy(), strict=True):
         kept = []
         for a, b in zip(p, q, strict=True):
-            similarity, _ = paper_maps(a, b, weights, 0.01**2, 0.03**2)
+            similarity, _ = paper_maps(a, b, weights, 0.01**2, 0.03**2, m[0])
             for i, j in itertools.product(*map(range, similarity.shape)):
                 if m[0, i + centre, j + centre]:
                     kept.append(1 - similarity[i, j])
@@ -255,10 +258,12 @@ def test_ms_ssim_counts_windows_by_the_kept_share_of_their_centre() -> None:
     mask = random_mask(1, 1, 8, 8, seed=14)
     a, b, m = x[0, 0].numpy(), y[0, 0].numpy(), mask[0, 0].numpy()
     weights = window_weights(3, 1.5)
-    _, contrast = paper_maps(a, b, weights, 1e-4, 9e-4)
-    similarity, _ = paper_maps(blocks(a), blocks(b), weights, 1e-4, 9e-4)
-    fine = np.average(contrast, weights=m[1:-1, 1:-1])
-    coarse = np.average(similarity, weights=blocks(m)[1:-1, 1:-1])
+    _, contrast = paper_maps(a, b, weights, 1e-4, 9e-4, m)
+    share = blocks(m)
+    a, b = (blocks(image * m) / np.where(share > 0, share, 1) for image in (a, b))
+    similarity, _ = paper_maps(a, b, weights, 1e-4, 9e-4, share)
+    fine = np.average(np.nan_to_num(contrast), weights=m[1:-1, 1:-1])
+    coarse = np.average(np.nan_to_num(similarity), weights=share[1:-1, 1:-1])
     expected = 1 - fine**0.4 * coarse**0.6
     same(ms_ssim(x, y, window=3, weights=[0.4, 0.6], mask=mask), [expected])
 

@@ -16,6 +16,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 GRAMMAR = {"lossdsl.lark", "README.md", "loss-file.schema.json"}
+ERRORS = CHECKOUT / "docs" / "errors"
 
 
 def run(command: Sequence[str], folder: Path) -> str:
@@ -71,9 +72,10 @@ def test_the_wheel_holds_every_file_of_the_package(built: Built) -> None:
     files = (p for p in (CHECKOUT / "lossdsl").rglob("*") if p.is_file())
     code = {p.relative_to(CHECKOUT).as_posix() for p in files if "__pycache__" not in p.parts}
     grammar = {f"lossdsl/grammar/{name}" for name in GRAMMAR}
+    pages = {f"lossdsl/docs/errors/{page.name}" for page in ERRORS.glob("*.md")}
     with zipfile.ZipFile(built.wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == code | grammar
+    assert names == code | grammar | pages
     assert "lossdsl/py.typed" in names
 
 
@@ -115,3 +117,8 @@ def test_the_command_is_installed(installed: Installed) -> None:
     help_text = run([str(installed.scripts / "lossdsl"), "--help"], installed.folder)
     assert "check" in help_text
     assert "inspect" in help_text
+
+
+def test_it_explains_a_code(installed: Installed) -> None:
+    page = run([str(installed.scripts / "lossdsl"), "explain", "e204"], installed.folder)
+    assert page == (ERRORS / "E204.md").read_text(encoding="utf-8")

@@ -58,7 +58,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("E104", "x ‹=›"),
     ("E104", "‹=› x"),
     ("E104", "def f(x‹)›"),
-    ("E104", "f(‹*›args)"),
+    ("E107", "f(‹*›args)"),
     # strings, characters, numbers
     ("E105", "f(‹'›a, b)"),
     ("E105", '‹"›abc'),
@@ -68,7 +68,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("E106", "a ‹−› b"),
     ("E106", "a ‹%› b"),
     ("E106", "a ‹^› 2"),
-    ("E106", "a ‹&›& b"),
+    ("E106", "a ‹&&› b"),
     ("E106", "‹!›a"),
     ("E106", "x‹²› + 1"),
     ("E106", "‹½›*x"),

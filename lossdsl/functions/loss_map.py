@@ -1,8 +1,9 @@
-"""From a loss's map to its number: one formula for every loss.
+"""From a loss's unreduced map to its number: one formula for every loss.
 
 With map l, weight w, mask m (0 where ignored) and class weight c the mean is
 `sum(m*w*c*l) / max(sum(m*c), tiny)`: class weights divide, as in PyTorch's cross entropy, plain
-weights do not. Nothing selected gives 0 with zero gradients, never NaN.
+weights do not. Nothing selected gives 0 with zero gradients, never NaN. Sums and counts of half
+precision are taken in single precision, which the number keeps.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.op import Op
+from lossdsl.functions.precision import wide
 
 
-def weighted(
-    loss: Tensor, *, weight: Tensor | None = None, class_weight: Tensor | None = None
+def kept(values: Tensor, mask: Tensor | None) -> Tensor:
+    """The values with exact zeros where the mask is 0, whatever stood there."""
+    return values if mask is None else torch.where(mask != 0, values, 0.0)
+
+
+def counted(
+    loss: Tensor,
+    weight: Tensor | float | None,
+    mask: Tensor | None,
+    class_weight: Tensor | None,
 ) -> Tensor:
-    """The map times its weights."""
-    for factor in (class_weight, weight):
-        if factor is not None:
-            loss = loss * factor
-    return loss
-
-
-def kept(loss: Tensor, mask: Tensor | None) -> Tensor:
-    """The map with exact zeros where the mask is 0, whatever stood there."""
-    return loss if mask is None else torch.where(mask != 0, loss, 0.0)
+    """The map times its weights, zero where the mask is 0."""
+    if class_weight is not None:
+        loss = loss * class_weight
+    if weight is not None:
+        # A weight below the mask would meet the map's gradient: 0 times NaN is NaN.
+        loss = loss * (kept(weight, mask) if isinstance(weight, Tensor) else weight)
+    return kept(loss, mask)
 
 
 def both_masks(left: Tensor, right: Tensor) -> Tensor:
@@ -42,7 +49,11 @@ def _share(loss: Tensor, mask: Tensor | None, class_weight: Tensor | None) -> Te
     else:
         share = mask * class_weight
     assert share is not None
-    return torch.broadcast_to(share.to(loss.dtype), loss.shape)
+    return torch.broadcast_to(share.to(wide(loss).dtype), loss.shape)
+
+
+def _sum(values: Tensor) -> Tensor:
+    return wide(values).sum()
 
 
 def _safe(count: Tensor) -> Tensor:
@@ -51,67 +62,68 @@ def _safe(count: Tensor) -> Tensor:
 
 def mean(
     loss: Tensor,
-    weight: Tensor | None = None,
+    weight: Tensor | float | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
     share: Tensor | None = None,
 ) -> Tensor:
     """The mean over the elements that count; `share` is what each one counts where the map
     holds its class weight already."""
-    values = kept(weighted(loss, weight=weight, class_weight=class_weight), mask)
+    values = counted(loss, weight, mask, class_weight)
     share = _share(loss, mask, share if class_weight is None else class_weight)
     if share is None:
         # Like a masked mean, the mean of nothing is 0: 0/1 instead of 0/0.
-        return values.mean() if values.numel() != 0 else values.sum()
-    return values.sum() / _safe(share.sum())
+        return wide(values).mean() if values.numel() != 0 else _sum(values)
+    return _sum(values) / _safe(share.sum())
 
 
 def total(
     loss: Tensor,
-    weight: Tensor | None = None,
+    weight: Tensor | float | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
 ) -> Tensor:
     """The sum over the elements that count."""
-    return kept(weighted(loss, weight=weight, class_weight=class_weight), mask).sum()
+    return _sum(counted(loss, weight, mask, class_weight))
 
 
 def elements(
     loss: Tensor,
-    weight: Tensor | None = None,
+    weight: Tensor | float | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
 ) -> Tensor:
     """The map itself, weighted, zero where it is masked."""
-    return kept(weighted(loss, weight=weight, class_weight=class_weight), mask)
+    return counted(loss, weight, mask, class_weight)
 
 
 def batch(
     loss: Tensor,
-    weight: Tensor | None = None,
+    weight: Tensor | float | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
     share: Tensor | None = None,
 ) -> Tensor:
     """One mean for each sample: over all axes but the first. An empty row is 0."""
-    values = kept(weighted(loss, weight=weight, class_weight=class_weight), mask)
+    values = counted(loss, weight, mask, class_weight)
     share = _share(loss, mask, share if class_weight is None else class_weight)
     rows = values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
+    sums = wide(rows).sum(dim=1)
     if share is None:
-        return rows.mean(dim=1)
+        return sums / max(rows.shape[1], 1)
     shares = share.flatten(1) if share.dim() > 1 else share.unsqueeze(1)
-    return rows.sum(dim=1) / _safe(shares.sum(dim=1))
+    return sums / _safe(shares.sum(dim=1))
 
 
 def batchmean(
     loss: Tensor,
-    weight: Tensor | None = None,
+    weight: Tensor | float | None = None,
     mask: Tensor | None = None,
     class_weight: Tensor | None = None,
 ) -> Tensor:
     """The sum divided by the number of samples."""
-    values = kept(weighted(loss, weight=weight, class_weight=class_weight), mask)
-    return values.sum() / max(loss.shape[0], 1)
+    values = counted(loss, weight, mask, class_weight)
+    return _sum(values) / max(loss.shape[0], 1)
 
 
 def per(total: Tensor, count: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""The graphs of one loss: one for each variant, made when it is needed first."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import fx, nn
+
+from lossdsl.backend import torch_private
+from lossdsl.backend.arguments import list_lengths
+from lossdsl.backend.pipeline import Recipe, Stages, run
+from lossdsl.checker.program import Variant
+from lossdsl.checker.suggest import closest
+from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.errors import LossConfigError
+from lossdsl.source import Source
+
+_warned = False
+
+
+class Graphs:
+    """`owner` is the module that holds the state, `bound` the names of its networks."""
+
+    def __init__(self, recipe: Recipe, owner: nn.Module, bound: frozenset[str]) -> None:
+        self._recipe = recipe
+        self._owner = owner
+        self._bound = bound
+        self._stages: dict[Variant, Stages] = {}
+        self._modules: dict[Variant, fx.GraphModule] = {}
+        self._calls: dict[Variant, Callable[..., Any]] = {}
+
+    def stages(self, variant: Variant) -> Stages:
+        """The loss at every stage of its compilation.
+
+        Raises:
+            LossError: with every problem that was found.
+        """
+        if variant not in self._stages:
+            self._stages[variant] = run(self._recipe, self._bound, variant)
+        return self._stages[variant]
+
+    def stages_for(self, given: Mapping[str, Any], absent: frozenset[str]) -> Stages:
+        """The loss unrolled to the lengths of the lists that came, without what is absent."""
+        stages = self.stages(Variant((), absent))
+        while True:
+            # Lists in lists come into sight once the outer one has its length.
+            lengths = list_lengths(given, tuple(stages.checked.lists))
+            if lengths == stages.variant.lengths:
+                return stages
+            stages = self.stages(Variant(lengths, absent))
+
+    def module(self, variant: Variant) -> fx.GraphModule:
+        """The generated module."""
+        if variant not in self._modules:
+            self._modules[variant] = self.generated(self.stages(variant).lowered.graph)
+        return self._modules[variant]
+
+    def generated(self, graph: fx.Graph) -> fx.GraphModule:
+        """A module of a graph. It shares its owner's state, by sharing the dictionaries that hold
+        it: whatever is moved, loaded or replaced there is so here."""
+        made = fx.GraphModule(self._owner, graph, class_name="Loss")
+        made._parameters = self._owner._parameters
+        made._buffers = self._owner._buffers
+        made._modules = self._owner._modules
+        return made
+
+    def call(self, variant: Variant) -> Callable[..., Any]:
+        """The graph as the chosen backend runs it."""
+        if variant not in self._calls:
+            backend = self._recipe.backend
+            call = self.module(variant).forward
+            if backend != "eager" and not (backend == "inductor" and _runs_eagerly()):
+                call = torch_private.compiled(call, _told_apart(backend))
+            self._calls[variant] = call
+        return self._calls[variant]
+
+
+def _told_apart(backend: Any) -> Callable[..., Any]:
+    try:
+        return torch_private.sizes_told_apart(backend)
+    except torch_private.UnknownBackend as unknown:
+        known = sorted({"aot_eager", "eager", *unknown.args[0]})
+        message = f"there is no backend `{backend}`"
+        help = str(closest(str(backend), known) or f"there are {', '.join(known)}")
+        span = Source(str(backend), "<call>").span()
+        raise LossConfigError([Diagnostic("E509", message, span, (), help)]) from None
+
+
+def _runs_eagerly() -> bool:
+    """Whether Inductor cannot build code here. Says so once, with the way out."""
+    global _warned
+    reason = torch_private.compiler_missing()
+    if reason is not None and not _warned:
+        _warned = True
+        warnings.warn(
+            "no C++ compiler was found, so losses run eagerly: install one (Debian: "
+            "`apt install g++`; conda: `conda install gxx`; macOS: `xcode-select --install`) "
+            f"or compile with backend='eager'. Inductor said: {reason}",
+            stacklevel=4,
+        )
+    return reason is not None
