@@ -17,12 +17,19 @@ from lossdsl.checker.program import Checked, check_program, report_unused
 from lossdsl.checker.report import CheckReport
 from lossdsl.checker.suggest import closest
 from lossdsl.config import arguments, networks
-from lossdsl.config.files import choose, is_yaml, names_a_file, read_loss_file, read_yaml_text
+from lossdsl.config.files import (
+    choose,
+    first_line,
+    is_yaml,
+    names_a_file,
+    read_loss_file,
+    read_yaml_text,
+)
 from lossdsl.config.loss_file import LossFile
 from lossdsl.config.mapping import read_mapping
 from lossdsl.config.written_fixes import fitted
 from lossdsl.diagnostics.diagnostic import Diagnostics
-from lossdsl.diagnostics.errors import raise_errors
+from lossdsl.diagnostics.errors import LossError, raise_errors
 from lossdsl.diagnostics.levels import settled
 from lossdsl.hazards.find import find_hazards
 from lossdsl.inspect.loss import Loss
@@ -240,10 +247,16 @@ def _losses_of(
     _spare_modules(file, modules, frozenset().union(*calls.values()))
     single = len(file.programs) == 1
     made = {}
+    found = Diagnostics()
     for key, program in file.programs.items():
         if file.chosen is None or key == file.chosen:
             own = {name: module for name, module in modules.items() if name in calls[key]}
-            made[key] = Loss(Recipe(program, {}, dict(params), backend, key, single), own)
+            try:
+                made[key] = Loss(Recipe(program, {}, dict(params), backend, key, single), own)
+            except LossError as error:
+                for diagnostic in error.diagnostics:
+                    found.take(diagnostic)
+    _raise(found)
     _share_weights(list(made.values()))
     if len(made) == 1 and (file.chosen is not None or single):
         return next(iter(made.values()))
@@ -258,7 +271,7 @@ def _spare_modules(file: LossFile, given: Iterable[str], called: frozenset[str])
         found.add(
             "E510",
             f"no loss of `{source.name}` calls the module `{name}`",
-            source.span(0, len(source.line(1))),
+            first_line(source),
             help=closest(name, called) or "leave it out of `modules=`",
         )
     _raise(found)

@@ -92,12 +92,12 @@ def choose(file: LossFile, name: str, found: Diagnostics) -> LossFile | None:
     else:
         help = "the file holds one loss: leave the name away"
     source = file.sources[0]
-    top = _first_line(source)
+    top = first_line(source)
     found.add("E508", f"`{source.name}` has no loss called `{name}`", top, help=help)
     return None
 
 
-def _first_line(source: Source) -> Span:
+def first_line(source: Source) -> Span:
     """The first line that says something, and is no comment."""
     for start in source.line_starts:
         line = source.line(source.position(start)[0])

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 import lossdsl
 from lossdsl.config import opening
@@ -200,3 +201,19 @@ def test_a_file_with_nothing_to_use_has_no_loss(tmp_path, text):
 def test_a_mistake_in_a_shared_file_is_found(tmp_path):
     (tmp_path / "common.yaml").write_text("functions:\n  f(x): x +\n")
     assert [d.code for d in lossdsl.check(tmp_path / "common.yaml").diagnostics] == ["E104"]
+
+
+def test_the_mistakes_of_all_losses_of_a_file_are_raised_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "gan.yaml"
+    file.write_text("losses:\n  a: {loss: 'msee(p, y)'}\n  b: {loss: 'dise(p, y)'}\n")
+    with pytest.raises(lossdsl.LossError) as found:
+        lossdsl.load(file)
+    assert [d.span.text for d in found.value.diagnostics] == ["msee", "dise"]
+
+
+def test_a_spare_module_is_told_where_the_file_begins_to_say_something(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text("# a comment\nloss: mse(p, y)\n")
+    with pytest.raises(lossdsl.LossConfigError) as found:
+        lossdsl.load(file, modules={"net": torch.nn.Identity()})
+    assert found.value.diagnostics[0].line == 2
