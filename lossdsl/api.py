@@ -337,7 +337,8 @@ def check(
         for diagnostic in one:
             found.take(diagnostic)
     whole = readable and len(checked) == len(programs)
-    if whole:
+    if whole and sources:
+        # Of a single loss of a file the others' declarations are nothing to it.
         report_unused([(c.declared, c.used, c.bindings) for c in checked.values()], found)
     contracts = {key: Contract(c.program.inputs) for key, c in checked.items()}
     told = settled(found, levels, sources if whole else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,28 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def calls() -> Callable[[Callable[[], object]], int]:
+    """`calls(work)` is how many functions `work` calls: its cost, the same on every machine."""
+
+    def count(work: Callable[[], object]) -> int:
+        total = 0
+
+        def tally(frame: object, event: str, argument: object) -> None:
+            nonlocal total
+            total += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(tally)
+        try:
+            work()
+        finally:
+            sys.setprofile(before)
+        return total
+
+    return count
 
 
 @pytest.fixture

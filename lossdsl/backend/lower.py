@@ -143,7 +143,10 @@ class _Lowering:
         if bounds:
             read = self._call(runtime.learnable, (read,), bounds, node, (), "learnable")
         if isinstance(param.value, tuple):
-            return read
+            if param.role == "learnable":
+                return read
+            inputs = tuple(n for n in self.graph.nodes if n.op == "placeholder")
+            return self._call(runtime.listed, (read, *inputs), {}, node, (), name)
         return self._call(runtime.param, (read,), {}, node, (), name)
 
     def _tag(self, made: fx.Node, span: Span, owners: tuple[str, ...]) -> fx.Node:

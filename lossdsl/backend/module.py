@@ -165,9 +165,12 @@ class LossModule(nn.Module):
         if prepared is None:
             result: Tensor = torch_private.untraced(self._first_call)(key, values, transformed)
             return result
-        if self._checks == "always" and not transformed:
-            self._check_values(prepared, self._given(values), wait=True)
-        return self._finish(prepared, values, transformed)
+        if self._checks != "always" or transformed:
+            return self._finish(prepared, values, transformed)
+        self._check_values(prepared, self._given(values), wait=True)
+        value = self._finish(prepared, values, transformed)
+        self._check_result(prepared, values, value)
+        return value
 
     def _finish(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
         if prepared.used is not None:
@@ -241,6 +244,8 @@ class LossModule(nn.Module):
             message = f"a loss is one number, and this returned {list(result.shape)}"
             help = "a primitive returned another map than its signature says"
             raise LossInputError([Diagnostic("E603", message, self._whole, (), help)])
+        if not transformed:
+            self._check_result(prepared, values, result)
         if len(self._runs) >= _MOST_RUNS:
             self._runs.clear()
         self._runs[key] = prepared
@@ -262,7 +267,16 @@ class LossModule(nn.Module):
         classes = CallCheck(stages.checked, entries, given, stages.readers, networks).run()
         return ValueCheck(entries, classes, stages.hiding)
 
-    def _check_values(self, prepared: _Run, given: Mapping[str, Any], *, wait: bool) -> None:
+    def _check_result(self, prepared: _Run, values: tuple[Any, ...], result: Tensor) -> None:
+        """A loss that is not finite has read what a mask was to hide: tell which input it is."""
+        wait = self._checks == "always"
+        if result.is_meta or not (wait or result.device.type == "cpu") or result.isfinite():
+            return
+        self._check_values(prepared, self._given(values), wait=wait, everywhere=True)
+
+    def _check_values(
+        self, prepared: _Run, given: Mapping[str, Any], *, wait: bool, everywhere: bool = False
+    ) -> None:
         """Hold the values against their kinds; `wait` for a device that has them."""
         if prepared.check is None:
             return
@@ -271,7 +285,9 @@ class LossModule(nn.Module):
             Diagnostic(
                 "E605", message, entry.span, (), _lines(advice, needed_by(readers, entry.name))
             )
-            for entry, message, advice in prepared.check.problems(given, wait=wait)
+            for entry, message, advice in prepared.check.problems(
+                given, wait=wait, everywhere=everywhere
+            )
         ]
         if problems:
             raise LossInputError(problems)

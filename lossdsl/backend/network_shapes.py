@@ -29,7 +29,7 @@ def network_shapes(graph: fx.GraphModule, values: Sequence[Any]) -> dict[Span, A
         fakes = torch_private.tensors_mapped(_alike_in_size, tuple(values))
         # What fails here (a network that returns a tuple where a tensor is meant) is told by the
         # rules that read the results; what they accept fails again in the call itself.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception), torch_private.silent():
             recorder.run(*fakes)
     return {place: seen[0] for place, seen in recorder.results.items() if _alike(seen)}
 

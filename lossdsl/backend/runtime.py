@@ -27,6 +27,18 @@ def param(buffer: Tensor) -> Tensor:
     return buffer[0]
 
 
+def listed(buffer: Tensor, *inputs: Any) -> Tensor:
+    """The values of a list param in the precision of the loss: its buffer is float64, which would
+    make float64 of all that it meets."""
+    return buffer.to(_precision(inputs))
+
+
+def _precision(inputs: Any) -> torch.dtype:
+    leaves = torch_private.leaves(inputs)
+    double = any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in leaves)
+    return torch.float64 if double else torch.float32
+
+
 def learnable(weight: Tensor, *, low: float | None = None, high: float | None = None) -> Tensor:
     """The values of a learnable weight, kept in their bounds.
 
@@ -48,9 +60,7 @@ def constant(value: float, like: Tensor) -> Tensor:
 def nothing(*inputs: Any) -> Tensor:
     """The value of a loss in which no term reads a tensor: 0, where the inputs are."""
     leaves = [x for x in torch_private.leaves(inputs) if isinstance(x, Tensor)]
-    double = any(leaf.dtype == torch.float64 for leaf in leaves)
-    dtype = torch.float64 if double else torch.float32
-    return torch.zeros((), dtype=dtype, device=leaves[0].device if leaves else None)
+    return torch.zeros((), dtype=_precision(inputs), device=leaves[0].device if leaves else None)
 
 
 def ledger(values: Sequence[Tensor]) -> Tensor:

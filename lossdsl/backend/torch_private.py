@@ -123,16 +123,23 @@ def compiler_missing() -> str | None:
     """Why Inductor cannot build C++ code here, or None where it can."""
     from torch._inductor.cpp_builder import get_cpp_compiler
 
-    before = logging.root.manager.disable
     try:
-        # The search logs its failure; the caller warns in words of its own.
-        logging.disable(max(before, logging.ERROR))
-        get_cpp_compiler()
+        with silent():
+            get_cpp_compiler()
     except Exception as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return None
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without torch's own log of a failure that is told in other words."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.ERROR))
+    try:
+        yield
     finally:
         logging.disable(before)
-    return None
 
 
 Show = Callable[[str, Any], None]

@@ -35,25 +35,27 @@ class ValueCheck:
     hiding: frozenset[str]
 
     def problems(
-        self, values: Mapping[str, Any], *, wait: bool
+        self, values: Mapping[str, Any], *, wait: bool, everywhere: bool = False
     ) -> list[tuple[Entry, str, str | None]]:
         """Each input at fault with what is wrong and the way out. Only with `wait` are other
-        devices than the CPU asked for values."""
+        devices than the CPU asked for values; with `everywhere` a mask excuses nothing."""
         found = []
         for entry in self.entries:
             for name, type, value in _tensors(entry.name, entry.type, values[entry.name]):
                 if value.numel() == 0 or value.is_meta or not (wait or value.device.type == "cpu"):
                     continue
-                problem = self._problem(entry, type, value.detach())
+                problem = self._problem(entry, type, value.detach(), everywhere)
                 if problem is not None:
                     advice = _advice(type.kind, value, name, self.classes.get(entry.name))
                     found.append((entry, f"`{name}` is {type}, and {problem}", advice))
         return found
 
-    def _problem(self, entry: Entry, type: Tensor, value: torch.Tensor) -> str | None:
+    def _problem(
+        self, entry: Entry, type: Tensor, value: torch.Tensor, everywhere: bool
+    ) -> str | None:
         if type.kind == "labels":
             return _wrong_label(value, self.classes.get(entry.name))
-        free = entry.name in self.hiding
+        free = entry.name in self.hiding and not everywhere
         return _out_of_range(type.kind, value) or (None if free else _not_finite(type.kind, value))
 
 

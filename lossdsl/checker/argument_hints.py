@@ -8,6 +8,7 @@ from lossdsl.checker.declarations import literal
 from lossdsl.checker.resolve import Resolver
 from lossdsl.diagnostics.diagnostic import Advice
 from lossdsl.diagnostics.meant import did_you_mean
+from lossdsl.library import registry
 from lossdsl.library.record import LossRecord, Parameter
 from lossdsl.syntax import tree
 from lossdsl.types.shapes import Shape
@@ -62,7 +63,11 @@ def _quoted(choice: str, safe: bool) -> Advice:
 
 
 def weights_of_channels(resolver: Resolver, call: tree.Call, weights: tree.Expression) -> str:
-    """How a list becomes weights along one axis: as a tensor with the axes of the map."""
+    """How a list becomes weights along one axis: as a tensor with the axes of the map, or where it
+    is the classes that are meant, under another name."""
+    record = registry.find(call.callee.id)
+    if record is not None and record.class_weight != "none":
+        return f"weights of classes are called `class_weight={weights.span.text}`"
     first = call.arguments[0] if call.arguments else None
     declared = resolver.declared.inputs.get(first.id) if isinstance(first, tree.Name) else None
     shape = declared.type.shape if declared and isinstance(declared.type, Tensor) else Shape()

@@ -322,8 +322,18 @@ class Typing:
                 labels = [(source, f"this is already `{operands[0].tensor.kind}`")]
                 place = span
             self.refuse(refused.code, refused.message, place, labels=labels, help=refused.help)
+        if function.name == "gather":
+            self._note_picked(site, operands[1])
         operands = self._first_as_tensor(function, self._matched(operands, numbers))
         return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
+
+    def _note_picked(self, site: CallSite, index: Typed) -> None:
+        """Indices that pick along an axis lie within it: the call checks their values."""
+        source, tensor = unwrapped(index), site.tensor(0)
+        axis = site.literals.get("over")
+        size = None if axis is None or tensor.shape.rank is None else tensor.shape.axis(axis)
+        if source.op == "input" and size is not None and index.tensor.kind == "labels":
+            self.label_sizes.append((source.literals["name"], size, index.tensor.ignore))
 
     def _multiplies(self, function: functions.FunctionRecord) -> bool:
         """Arithmetic and comparisons take whatever number there is."""

@@ -42,7 +42,9 @@ def _score(tensors: list[Tensor]) -> str | None:
 
 
 def _sum_kind(site: CallSite, tensors: list[Tensor]) -> str:
-    if all(t.kind == "positive" for t in tensors):
+    above = [t.kind == "positive" for t in tensors]
+    adds = [n is not None and n >= 0 for n in site.numbers]
+    if any(above) and all(a or b for a, b in zip(above, adds, strict=True)):
         return "positive"
     return _score(tensors) or "real"
 

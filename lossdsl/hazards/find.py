@@ -17,6 +17,7 @@ from lossdsl.ir.graph import Graph, Node, Term
 # Half precision overflows at 65504, and below half of 2^-24 a number is 0.
 _LARGEST = {"float32": 88.7, "input": 11.0}
 _SMALLEST = {"float32": 7.1e-46, "input": 2.98e-8}
+_FORMATS = {"float32": "f", "input": "e"}
 
 
 def find_hazards(
@@ -24,7 +25,7 @@ def find_hazards(
 ) -> None:
     """Warn of what can become NaN or infinite, and of terms that train nothing."""
     nodes = graph.nodes()
-    values = values_of(nodes, params, _SMALLEST[compute_dtype])
+    values = values_of(nodes, params, _SMALLEST[compute_dtype], _FORMATS[compute_dtype])
     learnable = frozenset(name for name, param in params.items() if param.role == "learnable")
     reached = trained(nodes, learnable)
     for node in nodes:

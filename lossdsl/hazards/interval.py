@@ -7,6 +7,7 @@ product of two numbers above 0 is above 0 here, however small.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -117,8 +118,22 @@ def power(x: Interval, exponent: float) -> Interval:
 
 
 def exponential(x: Interval) -> Interval:
-    """e to the x: above 0."""
-    return Interval(_exp(x.low), _exp(x.high))
+    """e to the x: above 0 but for an exponent without a bound, where it underflows."""
+    return Interval(0.0 if x.low == -INF else _exp(x.low), _exp(x.high))
+
+
+def rounded(x: Interval, format: str) -> Interval:
+    """The bounds as a precision holds them (`struct`'s `f` or `e`): 1 + 1e-8 is 1 in float32."""
+    return Interval(_rounded(x.low, format), _rounded(x.high, format))
+
+
+def _rounded(value: float, format: str) -> float:
+    try:
+        (held,) = struct.unpack(format, struct.pack(format, value))
+    except OverflowError:
+        return math.copysign(INF, value)
+    # What is above 0 stays so: how small it is, is judged where it is written.
+    return value if held == 0 else float(held)
 
 
 def logarithm(x: Interval) -> Interval:

@@ -324,7 +324,7 @@ TRANSFERS: dict[Callable[..., object], Transfer] = {
     pointwise.floor: _of(lambda x: x.rising(_floor)),
     pointwise.relu: _of(lambda x: Interval(max(x.low, 0.0), max(x.high, 0.0))),
     pointwise.sigmoid: _always(UNIT),
-    pointwise.softplus: _always(POSITIVE),
+    pointwise.softplus: _of(lambda x: FROM_ZERO if x.low == -INF else POSITIVE),
     pointwise.atan: _always(Interval(-math.pi / 2, math.pi / 2)),
     pointwise.acos: _always(Interval(0.0, math.pi)),
     pointwise.lgamma: _always(ANY),

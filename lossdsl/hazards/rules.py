@@ -220,6 +220,9 @@ def _open_power(place: Place) -> Finding | None:
 def _rising_power(place: Place) -> Finding | None:
     """A number to the power of a tensor."""
     base, exponent = place.interval(0), place.interval(1)
+    if base.low < 0:
+        message = f"a power of a number below 0: `{place.text()}`"
+        return place.found("W805", message, "take the power of its absolute value")
     if base.low > 1 and exponent.high == INF:
         message = f"a power that overflows: {_lies(place, 1)}"
         return place.found("W804", message, f"bound it: `clamp({place.text(1)}, max=60)`", 1)

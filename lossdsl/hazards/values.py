@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossdsl.checker.declarations import Param
+from lossdsl.functions import pointwise
 from lossdsl.hazards.interval import (
     ANY,
     FROM_ZERO,
@@ -17,6 +18,7 @@ from lossdsl.hazards.interval import (
     Interval,
     hull,
     point,
+    rounded,
 )
 from lossdsl.hazards.ranges import TRANSFERS
 from lossdsl.ir.graph import Node
@@ -43,7 +45,8 @@ _KINDS: dict[str, Interval] = {
 class Value:
     """What is known of a node: its interval, and whether it depends on the inputs' values.
 
-    What depends on params alone is not judged: whoever sets them sees their values.
+    What depends on params alone is not judged: whoever sets them sees their values. Clocks start
+    at 0 whatever is set.
     """
 
     interval: Interval
@@ -59,13 +62,17 @@ def kind_interval(type: Type) -> Interval:
     return _KINDS.get(type.kind, ANY)
 
 
-def values_of(nodes: list[Node], params: Mapping[str, Param], smallest: float) -> dict[int, Value]:
-    """The values of all nodes by their identity; numbers below `smallest` are 0 when they run."""
+def values_of(
+    nodes: list[Node], params: Mapping[str, Param], smallest: float, format: str = "f"
+) -> dict[int, Value]:
+    """The values of all nodes by their identity; numbers below `smallest` are 0 when they run, in
+    the precision of `struct`'s `format`."""
     found: dict[int, Value] = {}
     for node in nodes:
         operands = [found[id(operand)] for operand in node.operands]
         interval = _interval(node, [v.interval for v in operands], params, smallest)
-        judged = node.op in ("input", "size") or any(v.judged for v in operands)
+        interval = rounded(interval, format)
+        judged = node.op in ("input", "size", "clock") or any(v.judged for v in operands)
         found[id(node)] = Value(interval, judged)
     return found
 
@@ -94,7 +101,11 @@ def _interval(
     transfer = TRANSFERS.get(node.run)
     if transfer is None:
         return kind_interval(node.type)
-    return transfer(node, operands)
+    given = transfer(node, operands)
+    if node.run in (pointwise.exp, pointwise.softplus):
+        # Their kind is above 0; in floating point they reach it.
+        return given
+    return given.within(kind_interval(node.type))
 
 
 def _loss(name: str) -> Interval:

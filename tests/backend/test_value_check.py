@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -44,6 +45,13 @@ def test_labels_lie_within_the_classes() -> None:
     with pytest.raises(LossInputError, match=r"the label 3 came: there are 3 classes \(0 to 2\)"):
         loss(torch.zeros(2, 3), torch.tensor([0, 3]))
     assert loss(torch.zeros(2, 3), torch.tensor([0, -100])).isfinite()
+
+
+def test_indices_of_gather_lie_within_its_axis() -> None:
+    loss = make("input p: class_logits[B, C]\ninput y: labels[B]\n-mean(gather(log_softmax(p), y))")
+    assert loss(torch.zeros(2, 3), torch.tensor([0, -100])).isfinite()
+    with pytest.raises(LossInputError, match=r"the label 9 came: there are 3 classes"):
+        loss(torch.zeros(3, 3), torch.tensor([0, 1, 9]))
 
 
 def test_parts_of_containers_are_held_too() -> None:
@@ -109,3 +117,40 @@ def test_what_the_device_would_have_to_be_asked_for_is_not_read() -> None:
     """Meta tensors raise when they are read."""
     loss = make("input y: prob[B]\nmean(y)")
     assert loss(torch.zeros(2, device="meta")).is_meta
+
+
+@pytest.mark.parametrize("checks", ["first", "always"])
+def test_what_was_to_be_hidden_and_is_not_is_told(checks: str) -> None:
+    """A loss that is not finite has read it, whatever stands behind a mask."""
+    scores = torch.zeros(2, 3)
+    scores[0, 1] = NAN
+    with pytest.raises(LossInputError, match="1 of 6 values that came are NaN"):
+        make("ce(p, y)", checks=checks)(scores, torch.tensor([0, 1]))
+    masked = make("mse(p, y, mask=m)", checks=checks)
+    with pytest.raises(LossInputError, match="`p` is real"):
+        masked(p=torch.tensor([0.0, NAN]), y=torch.zeros(2), m=torch.tensor([0.0, 1.0]))
+
+
+def test_a_list_param_leaves_the_precision() -> None:
+    loss = make("param w = [1.0, 2.0]\nw[0]*mean(x) + w[1]*mse(x, 0)")
+    assert loss(torch.ones(4)).dtype == torch.float32
+    assert loss(torch.ones(4, dtype=torch.float64)).dtype == torch.float64
+    assert loss.terms["mean"].dtype == torch.float64
+
+
+def test_torch_says_nothing_of_a_failure_that_we_tell() -> None:
+    said: list[logging.LogRecord] = []
+    listener = logging.Handler(logging.WARNING)
+    listener.emit = said.append  # type: ignore[method-assign]
+    net = torch.nn.Linear(3, 1)
+    loss = make("mse(f(a), f(b))", modules={"f": net})
+    loggers = [logging.getLogger(name) for name in ("", "torch", "torch._subclasses.fake_tensor")]
+    for logger in loggers:
+        logger.addHandler(listener)
+    try:
+        with pytest.raises(LossInputError):
+            loss(torch.zeros(4, 3), torch.zeros(6, 3))
+    finally:
+        for logger in loggers:
+            logger.removeHandler(listener)
+    assert said == []

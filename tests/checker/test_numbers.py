@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +14,9 @@ import lossdsl
 P = torch.tensor([[0.1, 0.7, -0.4], [0.3, -0.9, 0.5]], dtype=torch.float64)
 Y = torch.tensor([[0.2, 0.1, 0.6], [-0.3, 0.8, 0.4]], dtype=torch.float64)
 AXES = "input p: real[B, C]\n"
+
+MOST_CALLS = 5_000_000
+"""What refusing a text may cost."""
 
 
 def value(text: str, **options: Any) -> float:
@@ -50,10 +53,9 @@ def refused(text: str, **options: Any) -> list[tuple[str, str]]:
         ("piecewise(step, [1], [1e300, 2])*mse(p, y)", "1e300"),
     ],
 )
-def test_numbers_beyond_floats_are_refused_at_once(text: str, underlined: str) -> None:
-    start = time.perf_counter()
+def test_numbers_beyond_floats_are_refused(text: str, underlined: str) -> None:
+    """`9**9**9` as a whole number would not end."""
     assert refused(text) == [("E310", underlined)]
-    assert time.perf_counter() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -99,13 +101,12 @@ def test_logic_is_of_zeros_and_ones(text: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["{}(x + 1)", "-(-(-(-{}(x + 1))))", "mse({}(x), x)"])
-def test_functions_inside_one_another_have_a_limit(body: str) -> None:
+def test_functions_inside_one_another_have_a_limit(body: str, calls: Callable[..., int]) -> None:
     lines = ["def f0(x) = x"]
     lines += [f"def f{i}(x) = {body.format(f'f{i - 1}')}" for i in range(1, 400)]
-    start = time.perf_counter()
     text = "\n".join([*lines, "mse(f399(p), y) + l1(f399(p), y)"])
     assert [code for code, _ in refused(text)] == ["E701"]
-    assert time.perf_counter() - start < 5
+    assert calls(lambda: refused(text)) < MOST_CALLS
 
 
 def test_long_chains_are_no_depth() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 
@@ -217,13 +217,11 @@ def test_a_cut_line_of_wide_characters_and_tabs() -> None:
     assert "b    損" in line
 
 
-def test_a_line_of_a_million_characters_takes_no_time() -> None:
+def test_a_line_of_a_million_characters_costs_what_is_shown(calls: Callable[..., int]) -> None:
     source = Source("(" * 1_000_000)
     diagnostics = [error(source.span(i, i + 1)) for i in range(0, 1_000_000, 5_000)]
-    started = time.process_time()
-    text = render_all(diagnostics)
-    assert time.process_time() - started < 1
-    assert len(text) < 40_000
+    assert len(render_all(diagnostics)) < 40_000
+    assert calls(lambda: render_all(diagnostics)) < 5_000_000
 
 
 # --- many -------------------------------------------------------------------------------------

@@ -1,0 +1,7 @@
+"""`python -m lossdsl`: the command line."""
+
+from __future__ import annotations
+
+from lossdsl.cli import main
+
+main()
