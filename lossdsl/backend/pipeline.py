@@ -91,8 +91,10 @@ def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None)
     graph = _without_absent(build(checked.program), variant)
     optimised = optimise(graph)
     declared = checked.declared
-    find_hazards(optimised, declared.params, declared.options.compute_dtype, found)
-    judged = (recipe.program.span.source,) if recipe.judge_unused else ()
+    # Hazards, and comments that silence none, are those of the loss, not of each length of a list.
+    if variant == Variant():
+        find_hazards(optimised, declared.params, declared.options.compute_dtype, found)
+    judged = (recipe.program.span.source,) if recipe.judge_unused and variant == Variant() else ()
     told = settled(found, declared.options.levels, judged)
     if any(diagnostic.severity == "error" for diagnostic in told):
         raise_errors(d for d in told if d.severity == "error")

@@ -13,6 +13,7 @@ from lossdsl.hazards.gradients import CUTS, passing, trained
 from lossdsl.hazards.rules import RULES, Place
 from lossdsl.hazards.values import Value, values_of
 from lossdsl.ir.graph import Graph, Node, Term
+from lossdsl.source import Span
 
 # Half precision overflows at 65504, and below half of 2^-24 a number is 0.
 _LARGEST = {"float32": 88.7, "input": 11.0}
@@ -36,10 +37,18 @@ def find_hazards(
         if any(value.judged for value in operands):
             finding = rule(Place(node, operands, id(node) in reached, _LARGEST[compute_dtype]))
             if finding is not None:
-                found.add(finding.code, finding.message, finding.node.span, help=finding.help)
+                place = finding.node.span
+                # A binding or an argument stands apart from the operation that it harms.
+                labels = [] if _inside(place, node.span) else [(node.span, "it comes in here")]
+                found.add(finding.code, finding.message, place, labels=labels, help=finding.help)
     for term in graph.terms:
         if not term.monitored and not term.dropped:
             _judge_term(term, reached, values, found)
+
+
+def _inside(part: Span, whole: Span) -> bool:
+    same = part.source is whole.source
+    return same and whole.start <= part.start and part.end <= whole.end
 
 
 def _judge_term(

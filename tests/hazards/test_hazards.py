@@ -205,6 +205,13 @@ def test_a_binding_is_told_once() -> None:
     assert len(warnings_of("q = log(p)\nmean(q) + mean(x*q)")) == 1
 
 
+def test_a_value_from_elsewhere_is_told_with_the_operation_that_it_harms() -> None:
+    found = only("def f(a) = mean(log(a))\nf(p)")
+    assert (found.span.text, found.span.line) == ("p", 2)
+    assert [label.span.text for label in found.labels] == ["log(a)"]
+    assert only("mean(log(p))").labels == ()
+
+
 def test_a_monitor_needs_no_gradient() -> None:
     config = {
         "inputs": {"x": "real[B]", "z": "real[B]"},
