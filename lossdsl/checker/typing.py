@@ -322,8 +322,9 @@ class Typing:
                 labels = [(source, f"this is already `{operands[0].tensor.kind}`")]
                 place = span
             self.refuse(refused.code, refused.message, place, labels=labels, help=refused.help)
-        if function.name == "gather":
-            self._note_picked(site, operands[1])
+        for position, kind in function.takes.items():
+            if kind == "labels":
+                self._note_picked(site, operands[position])
         operands = self._first_as_tensor(function, self._matched(operands, numbers))
         return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
 
