@@ -50,6 +50,12 @@ def largest(x: Tensor) -> Tensor:
     return torch.where(size > 0, size, 1.0)
 
 
+def alike_in_size(p: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both divided by the larger of their sizes: their energies stay in the range of floats."""
+    size = torch.maximum(largest(p), largest(y))
+    return p / size, y / size
+
+
 def energy(x: Tensor) -> Tensor:
     return (x * x).sum(-1)
 
@@ -94,9 +100,7 @@ def snr(p: Tensor, y: Tensor, *, zero_mean: bool = False, eps: Number = 1e-8) ->
     Example:
         `snr(voice, clean)`
     """
-    p, y = prepared(p, zero_mean), prepared(y, zero_mean)
-    size = torch.maximum(largest(p), largest(y))
-    p, y = p / size, y / size
+    p, y = alike_in_size(prepared(p, zero_mean), prepared(y, zero_mean))
     return negative_decibels(energy(y), energy(y - p), eps, energy(p) + energy(y))
 
 
@@ -172,9 +176,7 @@ def sd_sdr(p: Tensor, y: Tensor, *, zero_mean: bool = False, eps: Number = 1e-8)
     Example:
         `sd_sdr(voice, clean)`
     """
-    p, y = prepared(p, zero_mean), prepared(y, zero_mean)
-    size = torch.maximum(largest(p), largest(y))
-    p, y = p / size, y / size
+    p, y = alike_in_size(prepared(p, zero_mean), prepared(y, zero_mean))
     whole = energy(p) + energy(y)
     return negative_decibels(energy(projected(p, y)), energy(y - p), eps, whole)
 
