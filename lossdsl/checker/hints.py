@@ -31,8 +31,9 @@ _WAYS_OUT: dict[tuple[str, str], str] = {
     ("mask", "labels"): "class indices are `labels`; for 0/1 targets use `bce` or `dice`",
     ("real", "prob"): "say what it is: `sigmoid({x})` for scores, `prob({x})` for values in [0, 1]",
     ("real", "mask"): "say what it is: `{x} > 0.5`, or `mask({x})` for values that are 0 or 1",
-    ("real", "labels"): "say what it is: `labels({x})`",
-    ("real", "positive"): "make it positive: `softplus({x})`, or say that it is: `positive({x})`",
+    ("real", "labels"): "say what it is: `labels({x})` for class indices, `class_prob({x})` for "
+    "soft targets",
+    ("real", "positive"): "say that it is above 0: `positive({x})`, or make it so: `softplus({x})`",
     ("real", "sign"): "say what it is: `sign` targets are -1 or 1, a `mask` is converted",
     ("real", "boxes"): "say what it is: `boxes({x}, cxcywh)`",
     ("prob", "logits"): "probabilities cannot become logits again: drop the activation",
