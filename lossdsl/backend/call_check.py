@@ -16,7 +16,7 @@ import torch
 from lossdsl.backend.arguments import part as part_of
 from lossdsl.checker.program import Checked, ClassCount
 from lossdsl.checker.typed import Entry
-from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics, Label
+from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import LossInputError
 from lossdsl.source import Span
 from lossdsl.types.dims import Dim, Symbol
@@ -137,7 +137,8 @@ class CallCheck:
                 "E603",
                 entry,
                 f"`{name}` is declared {type}, and {list(sizes)} came",
-                _one_too_many(type.shape, sizes, name) or self._bindings_text(),
+                _one_too_many(type.shape, sizes, name),
+                self._bindings(),
             )
             return None
         return type.with_shape(shape)
@@ -218,7 +219,7 @@ class CallCheck:
                 "E603",
                 entry,
                 f"`{entry.name}` is declared {entry.type}, and an axis of {size} came for `{dim}`",
-                self._bindings_text(),
+                notes=self._bindings(),
             )
         return number is not None
 
@@ -243,11 +244,19 @@ class CallCheck:
 
     # --- telling ---
 
-    def _wrong(self, code: str, entry: Entry, message: str, help: str | None = None) -> None:
-        lines = [line for line in (help, needed_by(self.readers, entry.name)) if line]
-        self.problems.append(Diagnostic(code, message, entry.span, (), "\n".join(lines) or None))
+    def _wrong(
+        self,
+        code: str,
+        entry: Entry,
+        message: str,
+        help: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        notes += needed_by(self.readers, entry.name)
+        self.problems.append(Diagnostic(code, message, entry.span, (), help, notes))
 
-    def _bindings_text(self) -> str | None:
+    def _bindings(self) -> tuple[str, ...]:
+        """The note that says which sizes are known, and from which inputs."""
         parts = [
             f"{s.name} = {size} (from `{self.origins[s.name]}`)" for s, size in self.sizes.items()
         ]
@@ -255,20 +264,16 @@ class CallCheck:
             f"*{name} = {list(sizes)} (from `{self.origins[f'*{name}']}`)"
             for name, sizes in self.rows.items()
         ]
-        return f"sizes so far: {'; '.join(parts)}" if parts else None
+        return (f"sizes so far: {'; '.join(parts)}",) if parts else ()
 
     def _at_call(self, problem: Diagnostic) -> Diagnostic:
         """A problem of the rules as one of the tensors that came."""
         came = ", ".join(f"`{name}` {_shown(value)}" for name, value in self.values.items())
-        bindings = self._bindings_text()
-        lines = [line for line in (self._labels_hint() or problem.help, f"came: {came}") if line]
-        if bindings:
-            lines.append(bindings)
         term = self._term_at(problem)
-        if term is not None:
-            lines.append(f"in the term `{term}`")
-        labels = tuple(Label(label.span, label.text) for label in problem.labels)
-        return Diagnostic("E603", problem.message, problem.span, labels, "\n".join(lines))
+        notes = (f"came: {came}", *self._bindings())
+        notes += () if term is None else (f"in the term `{term}`",)
+        help = self._labels_hint() or problem.help
+        return Diagnostic("E603", problem.message, problem.span, problem.labels, help, notes)
 
     def _term_at(self, problem: Diagnostic) -> str | None:
         """The term whose text holds the place at fault."""
@@ -297,13 +302,13 @@ class CallCheck:
         return None
 
 
-def needed_by(readers: Mapping[str, tuple[str, ...]], name: str) -> str | None:
-    """Which terms read an input."""
+def needed_by(readers: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """The note that says which terms read an input."""
     terms = readers.get(name, ())
     if not terms:
-        return None
+        return ()
     shown = ", ".join(f"`{term}`" for term in terms[:5]) + (" …" if len(terms) > 5 else "")
-    return f"needed by the term{'s' if len(terms) > 1 else ''} {shown}"
+    return (f"needed by the term{'s' if len(terms) > 1 else ''} {shown}",)
 
 
 def _one_too_many(shape: Shape, sizes: tuple[int, ...], name: str) -> str | None:

@@ -282,9 +282,7 @@ class LossModule(nn.Module):
             return
         readers = prepared.stages.readers
         problems = [
-            Diagnostic(
-                "E605", message, entry.span, (), _lines(advice, needed_by(readers, entry.name))
-            )
+            Diagnostic("E605", message, entry.span, (), advice, needed_by(readers, entry.name))
             for entry, message, advice in prepared.check.problems(
                 given, wait=wait, everywhere=everywhere
             )
@@ -417,7 +415,3 @@ class LossModule(nn.Module):
 
 def _present(values: tuple[Any, ...], used: tuple[bool, ...]) -> tuple[Any, ...]:
     return tuple(value for value, kept in zip(values, used, strict=True) if kept)
-
-
-def _lines(*lines: str | None) -> str | None:
-    return "\n".join(line for line in lines if line) or None

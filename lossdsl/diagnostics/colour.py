@@ -15,7 +15,7 @@ _HEAD = re.compile(r"(error|warning|note)\[\w+\]:")
 _ARROW = re.compile(r" *(-->|:::) ")
 _MARKS = re.compile(r" +\| +(\^+|-+)( .*)?$")
 _GUTTER = re.compile(r" *\d* +\|")
-_ADVICE = re.compile(r" += (help):")
+_ADVICE = re.compile(r" += (help|note):")
 
 
 def coloured(rendered: str) -> Text:

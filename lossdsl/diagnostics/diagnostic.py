@@ -47,7 +47,8 @@ class Advice:
 class Diagnostic:
     """One problem: a stable code, a message that stands alone, and the smallest place at fault.
 
-    `level` is what the user made of a warning; else the code says how bad it is.
+    `help` is the way out, `notes` are facts that explain. `level` is what the user made of a
+    warning; else the code says how bad it is.
     """
 
     code: str
@@ -55,6 +56,7 @@ class Diagnostic:
     span: Span
     labels: tuple[Label, ...] = ()
     help: str | None = None
+    notes: tuple[str, ...] = ()
     level: Severity | None = None
     fix: Fix | None = None
 

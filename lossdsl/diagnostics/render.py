@@ -65,9 +65,11 @@ def render(diagnostic: Diagnostic) -> str:
             f"{margin}  | {excerpt.underline(place)} {place.text}".rstrip()
             for place in excerpt.places
         ]
-    if diagnostic.help:
-        first_line, *rest = diagnostic.help.splitlines()
-        lines.append(f"{margin} = help: {first_line}")
+    told = [("note", note) for note in diagnostic.notes]
+    told += [("help", diagnostic.help)] if diagnostic.help else []
+    for what, text in told:
+        first_line, *rest = text.splitlines()
+        lines.append(f"{margin} = {what}: {first_line}")
         lines += [f"{margin}   {line}" for line in rest]
     return "\n".join(lines)
 

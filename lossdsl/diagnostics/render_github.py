@@ -25,6 +25,7 @@ def _command(diagnostic: Diagnostic) -> str:
         if label.text:
             place = f"{label.span.source.name}:{label.span.line}:{label.span.column}"
             lines.append(f"{place}: {label.text}")
+    lines += [f"note: {note}" for note in diagnostic.notes]
     if diagnostic.help:
         lines.append(f"help: {diagnostic.help}")
     properties = ",".join(

@@ -34,6 +34,7 @@ def _entry(diagnostic: Diagnostic) -> dict[str, Any]:
         "message": diagnostic.message,
         **_place(diagnostic.span),
         "labels": [{"text": label.text, **_place(label.span)} for label in diagnostic.labels],
+        "notes": list(diagnostic.notes),
         "help": diagnostic.help,
         "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
     }

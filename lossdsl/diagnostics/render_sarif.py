@@ -48,6 +48,7 @@ def _rule(code: str) -> dict[str, Any]:
 
 def _result(diagnostic: Diagnostic, rule: int, artifacts: _Artifacts) -> dict[str, Any]:
     text = diagnostic.message
+    text = "\n".join((text, *(f"note: {note}" for note in diagnostic.notes)))
     if diagnostic.help:
         text = f"{text}\nhelp: {diagnostic.help}"
     result: dict[str, Any] = {

@@ -30,9 +30,9 @@ def test_a_wrong_shape_names_all_that_matters() -> None:
     (problem,) = error.diagnostics
     assert problem.code == "E603"
     assert "`img` is declared image[B, 3, H, W], and [4, 3, 9, 6] came" in problem.message
-    assert "B = 4 (from `p`)" in (problem.help or "")
-    assert "H = 8 (from `p`)" in (problem.help or "")
-    assert "needed by the term `tv`" in (problem.help or "")
+    assert "B = 4 (from `p`)" in "\n".join(problem.notes)
+    assert "H = 8 (from `p`)" in "\n".join(problem.notes)
+    assert "needed by the term `tv`" in "\n".join(problem.notes)
     assert problem.span.text == "image[B, 3, H, W]"
 
 
@@ -92,7 +92,7 @@ def test_nothing_broadcasts_silently(a: tuple[int, ...], b: tuple[int, ...]) -> 
     (problem,) = error.diagnostics
     assert "mse" in problem.message
     assert problem.span.text == "b"
-    assert "in the term `mse`" in (problem.help or "")
+    assert "in the term `mse`" in problem.notes
 
 
 def test_class_indices_where_probabilities_were_inferred() -> None:
