@@ -41,8 +41,12 @@ def page(record: LossRecord) -> str:
         ("Modifiers", _wrapped(f"{_modifiers(record)}.")),
         ("Conventions", _items(record.conventions)),
         ("Pitfalls", _items(record.pitfalls)),
+        ("When", _items([record.use, record.avoid])),
+        ("Related", _items([f"`{name}`: {what}" for name, what in record.related.items()])),
+        ("Identities", [f"{left} = {right}" for left, right in record.identities]),
         ("Reference", _wrapped(str(record.reference)) if record.reference else []),
-        ("Use", _paragraphs(prose.get("Example", ""))),
+        ("Checked against", _wrapped(record.checked)),
+        ("Example", _paragraphs(prose.get("Example", ""))),
         ("Values", list(_values(record))),
     ]
     blocks = [_title(record)]
@@ -105,7 +109,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _items(sentences: Sequence[str]) -> list[str]:
-    return [line for sentence in sentences for line in _wrapped(sentence, "- ")]
+    return [line for sentence in sentences if sentence for line in _wrapped(sentence, "- ")]
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -135,6 +135,11 @@ class LossRecord:
     image_range: str | None = None
     least: LeastSizes | None = None
     values: Interval | None = None
+    use: str = ""
+    avoid: str = ""
+    checked: str = ""
+    related: Mapping[str, str] = field(default_factory=dict)
+    identities: tuple[tuple[str, str], ...] = ()
 
     @property
     def function(self) -> Callable[..., torch.Tensor]:

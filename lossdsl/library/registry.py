@@ -100,6 +100,11 @@ def loss(
     image_range: str | None = None,
     least: LeastSizes | None = None,
     values: str | None = None,
+    use: str = "",
+    avoid: str = "",
+    checked: str = "",
+    related: Mapping[str, str] | None = None,
+    identities: Sequence[tuple[str, str]] = (),
     result: ResultRule | None = None,
     when: Condition | None = None,
     lengths: Mapping[str, str] | None = None,
@@ -127,6 +132,12 @@ def loss(
         image_range: name of the parameter that receives the width of the images' range.
         least: the least sizes of the signature's axes for given literal parameters.
         values: the interval of the map's values on legal input, e.g. `"[0, inf)"`.
+        use: what it is for, one or two sentences.
+        avoid: where another loss does better, and which.
+        checked: what its tests hold it against: another library's function, or a paper's formula.
+        related: other losses' names, each with what tells them from this one.
+        identities: pairs of programs that have one value, e.g.
+            `("focal(p, y, gamma=0)", "bce(p, y)")`.
         result: the result type for given literal parameters, where it depends on them.
         when: restricts this form to some literal parameters.
         lengths: which sizes of the signature are the length of a parameter that is a list.
@@ -158,6 +169,11 @@ def loss(
             image_range=image_range,
             least=least,
             values=None if values is None else Interval.parse(values),
+            use=use,
+            avoid=avoid,
+            checked=checked,
+            related=dict(related or {}),
+            identities=tuple(identities),
         )
         _check_names(record)
         if family == "user":
