@@ -50,7 +50,8 @@ format: $(READY)  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## Compare with hand-written PyTorch
+bench: $(READY)  ## Compare with hand-written PyTorch, and time the front end
+	$(BIN)/python -m benchmarks.speed --malloc both
 	$(BIN)/python -m benchmarks
 
 docs: $(DOCS_READY)  ## Build the documentation into site/

@@ -1,10 +1,11 @@
 """Writes what the pages of this folder say about the tables of the package.
 
-    python docs/generate.py
+    python docs/generate.py [--plots]
 
-makes `losses.md`, and fills the regions of the other pages that stand between
-`<!-- generated: NAME -->` and `<!-- end -->`. The sentences are those of the records, the tables
-and the docstrings, so that nothing is said twice.
+makes `losses.md` and the pages of `losses/`, and fills the regions of the other pages that stand
+between `<!-- generated: NAME -->` and `<!-- end -->`. The sentences are those of the records, the
+tables and the docstrings, so that nothing is said twice. Drawings that are missing are drawn; with
+`--plots` all are.
 """
 
 from __future__ import annotations
@@ -13,113 +14,23 @@ import ast
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+
+import loss_pages
+import loss_plots
+from table_text import codes, table
 
 import lossdsl
 from lossdsl.diagnostics.codes import CODES, Code
 from lossdsl.functions.record import MODULES, FunctionRecord, functions
-from lossdsl.library.page import written
-from lossdsl.library.record import LossRecord, Parameter
-from lossdsl.library.registry import MODULES as LIBRARY
+from lossdsl.library.wording import written
 from lossdsl.types.kinds import KINDS, Kind
 
 DOCS = Path(__file__).parent
 PACKAGE = Path(lossdsl.__file__).parent
-
-
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(heads), *map(list, rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _codes(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-# --- losses.md --------------------------------------------------------------------------------
-
-_OPENING = """\
-# The losses
-
-All losses of the library, by family. A program calls a loss by its name or an alias; the call
-takes tensors by position and parameters by name. What every loss understands besides, `weight=`,
-`mask=`, `reduction=` and the like, is in the [reference](language.md#reduction-weight-and-mask). A
-*map* is what a loss gives before it is reduced: a signature ends with its shape.
-
-`lossdsl.describe("dice")` prints more: prose, examples and their values. `lossdsl.losses()` has the
-records that this page is made of.
-"""
-
-
-def losses_page() -> str:
-    """The catalogue: one table, then a section for each loss."""
-    library = sorted((r for r in lossdsl.losses().values() if r.family != "user"), key=_place)
-    parts = [_OPENING, table(("loss", "family", "what it costs"), map(_overview, library))]
-    family = ""
-    for record in library:
-        if record.family != family:
-            family = record.family
-            parts.append(f"## {family.capitalize()}")
-        parts.append(_section(record))
-    return "\n\n".join(part.rstrip() for part in parts) + "\n"
-
-
-def _place(record: LossRecord) -> int:
-    return LIBRARY.index(record.function.__module__.rpartition(".")[2])
-
-
-def _overview(record: LossRecord) -> tuple[str, str, str]:
-    also = f" ({_codes(record.aliases)})" if record.aliases else ""
-    return f"[`{record.name}`](#{record.name}){also}", record.family, record.summary
-
-
-def _section(record: LossRecord) -> str:
-    signatures = "\n".join(overload.signature for overload in record.overloads)
-    parts = [
-        f"### {record.name}",
-        record.summary + (f" Also {_codes(record.aliases)}." if record.aliases else ""),
-        f"```\n{_call(record)}\n{signatures}\n```",
-        f"```math\n{record.formula}\n```" if record.formula else "",
-        table(("parameter", "default", "values"), map(_parameter, record.parameters))
-        if record.parameters
-        else "",
-        "\n".join(f"- {sentence}" for sentence in (*record.conventions, *record.pitfalls)),
-        f"{record.reference}" if record.reference else "",
-    ]
-    return "\n\n".join(filter(None, parts))
-
-
-def _call(record: LossRecord) -> str:
-    given = [
-        parameter.name if parameter.required else f"{parameter.name}={written(parameter.default)}"
-        for parameter in record.parameters
-    ]
-    return f"{record.name}({', '.join((*record.inputs, *given))})"
-
-
-def _parameter(parameter: Parameter) -> tuple[str, str, str]:
-    default = "required" if parameter.required else f"`{written(parameter.default)}`"
-    if parameter.choices:
-        values = _codes(map(written, parameter.choices))
-    else:
-        values = _SORTS[parameter.kind]
-        values += f" in {parameter.range}" if parameter.range else ""
-    return f"`{parameter.name}`", default, values + (" or `none`" if parameter.optional else "")
-
-
-_SORTS = {
-    "number": "number, may be a param, a learnable or a schedule",
-    "vector": "list of numbers, may be a param",
-    "literal": "number, fixed",
-    "integer": "whole number, fixed",
-    "flag": "`true` or `false`",
-}
 
 
 # --- regions of the other pages -----------------------------------------------------------------
@@ -132,7 +43,7 @@ def kinds_table() -> str:
 
 def _kind(kind: Kind) -> tuple[str, ...]:
     turned = ", ".join(f"`{name}` ({run})" for name, run in kind.conversions.items())
-    return f"`{kind.name}`", kind.meaning, _codes(kind.parents), turned, _numbers(kind)
+    return f"`{kind.name}`", kind.meaning, codes(kind.parents), turned, _numbers(kind)
 
 
 def _numbers(kind: Kind) -> str:
@@ -262,13 +173,35 @@ def filled(page: str) -> str:
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Each page that holds something generated, with the text that it should have."""
-    yield DOCS / "losses.md", losses_page()
-    for file in sorted((*DOCS.glob("*.md"), *DOCS.glob("*/*.md"))):
+    yield DOCS / "losses.md", loss_pages.index()
+    for record in loss_pages.library():
+        yield loss_pages.FOLDER / f"{record.name}.md", loss_pages.page(record)
+    for file in sorted((*DOCS.glob("*.md"), *DOCS.glob("errors/*.md"))):
         text = file.read_text(encoding="utf-8")
         if _REGION.search(text):
             yield file, filled(text)
 
 
-if __name__ == "__main__":
+def plots() -> Iterator[tuple[Path, Callable[[], bytes]]]:
+    """Each drawing, and what draws it."""
+    for record in filter(loss_plots.has_plot, loss_pages.library()):
+        yield loss_pages.FOLDER / f"{record.name}.svg", partial(loss_plots.draw, record)
+
+
+def main(all_plots: bool) -> None:
+    """Write all pages and drawings; those of losses that are no more go."""
+    kept = {loss_pages.COSTS}
+    loss_pages.FOLDER.mkdir(exist_ok=True)
     for file, text in pages():
         file.write_text(text, encoding="utf-8")
+        kept.add(file)
+    for file, draw in plots():
+        if all_plots or not file.exists():
+            file.write_bytes(draw())
+        kept.add(file)
+    for file in set(loss_pages.FOLDER.iterdir()) - kept:
+        file.unlink()
+
+
+if __name__ == "__main__":
+    main(all_plots="--plots" in sys.argv[1:])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lossdsl.checker.suggest import closest
 from lossdsl.config import arguments
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.config.shipped import shipped_functions
+from lossdsl.diagnostics.diagnostic import Advice, Diagnostics
 from lossdsl.diagnostics.errors import raise_errors
 from lossdsl.library import registry
 from lossdsl.library.record import LossRecord
@@ -51,7 +52,14 @@ def describe(name: str) -> LossRecord:
             "E202",
             f"there is no loss called `{name}`",
             Source(name, "<describe>").span(),
-            help=closest(name, registry.names()) or "`lossdsl list` shows all losses",
+            help=_way_out(name),
         )
         raise_errors(found.errors)
     return record
+
+
+def _way_out(name: str) -> Advice | str:
+    shipped = shipped_functions().get(name)
+    if shipped is not None:
+        return f"it is a function of `{shipped.file}`: `lossdsl doc {name}` shows it"
+    return closest(name, registry.names()) or "`lossdsl list` shows all losses"

@@ -96,7 +96,8 @@ def _value(
 ) -> Any:
     import torch
 
-    literals = node.literals
+    # What a running mean keeps belongs to the compiled loss.
+    literals = {key: value for key, value in node.literals.items() if key != "state"}
     match node.op:
         case "input":
             return inputs[literals["name"]]

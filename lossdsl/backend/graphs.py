@@ -64,6 +64,9 @@ class Graphs:
         made._parameters = self._owner._parameters
         made._buffers = self._owner._buffers
         made._modules = self._owner._modules
+        for name in made._buffers:
+            # What had no value yet was copied beside them, and would hide them.
+            made.__dict__.pop(name, None)
         return made
 
     def call(self, variant: Variant) -> Callable[..., Any]:

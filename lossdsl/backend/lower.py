@@ -10,8 +10,9 @@ from typing import Any
 from torch import fx
 
 from lossdsl.backend import runtime
-from lossdsl.backend.names import CLOCKS, StateNames, argument_names
+from lossdsl.backend.names import AVERAGING, CLOCKS, StateNames, argument_names, counter
 from lossdsl.checker.declarations import Param
+from lossdsl.functions import processes
 from lossdsl.functions.convert import as_scalar
 from lossdsl.ir.graph import Graph, Node, Term, is_python_number, topological
 from lossdsl.source import Span
@@ -34,6 +35,9 @@ class Lowered:
     monitored: tuple[bool, ...]
     dropped: tuple[bool, ...]
 
+
+_AT_RUN_TIME = {processes.all_gather: runtime.all_gather}
+"""Functions that do more in a compiled loss than on their own."""
 
 _SHOWN = 120
 """How much of a line is shown above a node."""
@@ -113,6 +117,8 @@ class _Lowering:
                 target = runtime.field if isinstance(key, str) else operator.getitem
                 return self._call(target, (*arguments, key), {}, node, owners, "item")
         assert not isinstance(node.op, str)
+        if node.op.stateful:
+            return self._average(node, arguments, owners)
         if node.op.group == "module":
             made = self.graph.call_module(self.names.modules[node.op.name], tuple(arguments))
             return self._tag(made, node.span, owners)
@@ -120,7 +126,8 @@ class _Lowering:
         positional = tuple(a for a, k in zip(arguments, keywords, strict=True) if k is None)
         named = {k: a for a, k in zip(arguments, keywords, strict=True) if k is not None}
         named.update(node.literals)
-        return self._call(node.op.run, positional, named, node, owners, node.op.name)
+        target = _AT_RUN_TIME.get(node.op.run, node.op.run)
+        return self._call(target, positional, named, node, owners, node.op.name)
 
     def _call(
         self,
@@ -135,6 +142,17 @@ class _Lowering:
         made = self.graph.create_node("call_function", target, args, kwargs, name)
         return self._tag(made, node.span, owners)
 
+    def _average(self, node: Node, arguments: list[Any], owners: tuple[str, ...]) -> fx.Node:
+        """A running mean, with what it keeps."""
+        literals = dict(node.literals)
+        kept = self.names.averages[literals.pop("state")]
+        state = [
+            self._tag(self.graph.get_attr(name), node.span, owners)
+            for name in (kept, counter(kept), AVERAGING)
+        ]
+        target = runtime.running_mean
+        return self._call(target, (*arguments, *state), literals, node, owners, node.name)
+
     def _param(self, node: Node) -> fx.Node:
         name = node.literals["name"]
         param = self.params[name]
@@ -142,6 +160,8 @@ class _Lowering:
         bounds = {k: v for k, v in (("low", param.low), ("high", param.high)) if v is not None}
         if bounds:
             read = self._call(runtime.learnable, (read,), bounds, node, (), "learnable")
+        if param.drawn is not None:
+            return read
         if isinstance(param.value, tuple):
             if param.role == "learnable":
                 return read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -10,27 +10,24 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, fx, nn
 
-from lossdsl.backend import torch_private
+from lossdsl.backend import averages, torch_private
 from lossdsl.backend.arguments import ABSENT, Arguments
 from lossdsl.backend.call_check import CallCheck, needed_by
-from lossdsl.backend.graphs import Graphs
 from lossdsl.backend.ledger import Ledger, Report
-from lossdsl.backend.names import CLOCKS
 from lossdsl.backend.network_shapes import network_shapes
-from lossdsl.backend.params import config_error, register, settable
+from lossdsl.backend.params import config_error
 from lossdsl.backend.pipeline import Recipe, Stages
+from lossdsl.backend.state import LossState
 from lossdsl.backend.traced_sizes import disagreement, plan_of
 from lossdsl.backend.value_check import ValueCheck
 from lossdsl.checker.contract import Contract
-from lossdsl.checker.declarations import Param
 from lossdsl.checker.options import Checks
 from lossdsl.checker.program import Variant
-from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
-from lossdsl.diagnostics.errors import LossConfigError, LossError, LossInputError
+from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.errors import LossError, LossInputError
 from lossdsl.source import Span
-from lossdsl.types.values import Module
 
-_REMADE = ("_first", "_arguments", "_plan", "_graphs", "_forms", "_runs", "_last")
+_REMADE = ("_arguments", "_plan", "_forms", "_runs", "_largest", "_last")
 """What a copy makes anew from the recipe."""
 
 _MOST_RUNS = 4096
@@ -45,101 +42,41 @@ class _Run:
     call: Callable[..., Any]
     used: tuple[bool, ...] | None
     check: ValueCheck | None = None
+    derived: tuple[bool, ...] = ()
 
 
-class LossModule(nn.Module):
+class LossModule(LossState):
     """A loss: tensors in, one number out. Made by `lossdsl.compile` and `lossdsl.load`.
 
-    Params and the clocks are buffers, learnable weights are Parameters of shape [1] (FSDP refuses
-    0-dim ones); all stand in the state dict under their names. What the graph computed for each
-    term is kept, detached, and read from the device only when asked for.
+    What the graph computed for each term is kept, detached, and read from the device only when
+    asked for.
     """
 
     def __init__(self, recipe: Recipe, modules: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        self._recipe = recipe
-        self._whole = recipe.program.span
-        self._bound = frozenset(modules)
-        self._start()
-        self._look()
-        self._take_modules(modules)
-        self._freeze()
-        for name, param in self._params.items():
-            register(self, self._first.names.params[name], param)
-        for clock in CLOCKS.values():
-            self.register_buffer(clock, torch.zeros((), dtype=torch.int64))
+        super().__init__(recipe, modules)
         self._checks: Checks = self._first.checked.declared.options.checks
-        self._trace_ready()
+        self._ready()
 
-    def _start(self) -> None:
-        """Forget everything that is made from the recipe when it is needed."""
-        self._graphs = Graphs(self._recipe, self, self._bound)
-        self._forms: dict[Any, _Run] = {}
-        self._runs: dict[Any, _Run] = {}
-        self._last: Ledger | None = None
-
-    # --- state ---
-
-    @property
-    def _params(self) -> dict[str, Param]:
-        return self._first.checked.declared.params
-
-    def _take_modules(self, modules: Mapping[str, nn.Module]) -> None:
-        """Own the bound networks; those declared frozen neither train nor change mode."""
-        for name, module in modules.items():
-            if not isinstance(module, nn.Module):
-                raise config_error("E510", f"the module `{name}` is not an nn.Module", name)
-            self.add_module(self._first.names.modules[name], module)
-
-    def _freeze(self) -> None:
-        for name, entry in self._first.checked.declared.inputs.items():
-            if isinstance(entry.type, Module) and entry.type.frozen and name in self._bound:
-                module = self.get_submodule(self._first.names.modules[name])
-                module.eval()
-                module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> LossModule:
-        """Set the training mode; frozen modules stay in evaluation mode."""
-        super().train(mode)
-        self._freeze()
-        return self
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LossModule:
-        """Move the state. A param of 0.1 stays exactly that under `.half()`."""
-        exact = {
-            name: buffer.clone()
-            for name, buffer in self._buffers.items()
-            if buffer is not None and buffer.dtype == torch.float64
-        }
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, before in exact.items():
-            moved = self._buffers[name]
-            if moved is not None and moved.dtype != torch.float64:
-                self._buffers[name] = before.to(moved.device)
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return {key: value for key, value in state.items() if key not in _REMADE}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._start()
-        self._look()
-        self._trace_ready()
-
-    def _look(self) -> None:
-        """Check the program, and keep what every call needs."""
-        self._first = self._graphs.stages(Variant())
+    def _ready(self) -> None:
+        """Keep what every call needs, and nothing of earlier ones."""
         contract = Contract(self._first.checked.program.inputs)
         spare = frozenset(self._first.checked.declared.inputs) - set(contract.names)
         self._arguments = Arguments(contract, spare, self._whole)
         self._plan = plan_of(contract)
-
-    def _trace_ready(self) -> None:
-        """Make the first graph now, so that an outer torch.compile finds it where it stands."""
+        self._forms: dict[Any, _Run] = {}
+        self._runs: dict[Any, _Run] = {}
+        self._largest: dict[tuple[int, int], int] = {}
+        self._last: Ledger | None = None
         if not self._arguments.vary:
+            # Made now, so that an outer torch.compile finds it where it stands.
             self._forms[()] = _Run(self._first, self._graphs.module(Variant()).forward, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key not in _REMADE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._ready()
 
     # --- the call ---
 
@@ -175,6 +112,23 @@ class LossModule(nn.Module):
     def _finish(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
         if prepared.used is not None:
             values = _present(values, prepared.used)
+        if prepared.derived:
+            return self._finish_differentiating(prepared, values, transformed)
+        return self._run(prepared, values, transformed)
+
+    def _finish_differentiating(
+        self, prepared: _Run, values: tuple[Any, ...], transformed: bool
+    ) -> Tensor:
+        """The loss takes derivatives itself: by its inputs, whoever else wants them or not."""
+        carrying = tuple(
+            torch_private.carrying_gradients(value) if derived else value
+            for value, derived in zip(values, prepared.derived, strict=True)
+        )
+        with torch.enable_grad():
+            result = self._run(prepared, carrying, transformed)
+        return result if torch.is_grad_enabled() else result.detach()
+
+    def _run(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
         try:
             if torch_private.autocast_somewhere():
                 with self._without_autocast(values):
@@ -231,14 +185,20 @@ class LossModule(nn.Module):
         graph = self._graphs.module(stages.variant)
         self._forms[self._arguments.form(values)] = _Run(stages, graph.forward, used)
         call = graph.forward if transformed else self._graphs.call(stages.variant)
-        prepared = _Run(stages, call, used, check)
+        averages.reserve(self, stages.names.averages)
+        if averages.missing(self, stages.names.averages):
+            averages.make(self, self._graphs.module(stages.variant), tuple(given.values()))
+        derived = self._derived(stages, given)
+        prepared = _Run(stages, call, used, check, derived)
         if not transformed:
             self._check_values(prepared, given, wait=self._checks == "always")
         if call == graph.forward:
             result = self._finish(prepared, values, transformed)
         else:
-            marked = torch_private.batch_varies(self._arguments.tensors(values))
-            with marked, torch_private.batch_of_one_is_ordinary():
+            tensors = self._arguments.tensors(values)
+            shapes = torch_private.any_batch(tensors, shrunk=self._shrunk(tensors))
+            tracing = torch_private.derivatives_traced() if derived else nullcontext()
+            with shapes, tracing:
                 result = self._finish(prepared, values, transformed)
         if result.dim() != 0:
             message = f"a loss is one number, and this returned {list(result.shape)}"
@@ -250,6 +210,40 @@ class LossModule(nn.Module):
             self._runs.clear()
         self._runs[key] = prepared
         return result
+
+    def _shrunk(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether some axis has one entry now, and had more in an earlier call."""
+        shrunk = False
+        for place, tensor in enumerate(tensors):
+            for axis, size in enumerate(tensor.shape):
+                largest = self._largest.get((place, axis), 0)
+                shrunk |= size < 2 <= largest
+                self._largest[place, axis] = max(size, largest)
+        return shrunk
+
+    def _derived(self, stages: Stages, given: Mapping[str, Any]) -> tuple[bool, ...]:
+        """For each input that came, whether the loss takes derivatives by it.
+
+        Raises:
+            LossInputError: one of them holds whole numbers.
+        """
+        wanted = stages.differentiated
+        if not wanted:
+            return ()
+        problems = [
+            Diagnostic(
+                "E604",
+                f"the loss takes a derivative by `{name}`, and {value.dtype} came",
+                wanted[name],
+                (),
+                f"convert it: `{name}.float()`",
+            )
+            for name, value in given.items()
+            if name in wanted and isinstance(value, Tensor) and not value.is_floating_point()
+        ]
+        if problems:
+            raise LossInputError(problems)
+        return tuple(name in wanted for name in given)
 
     def _given(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """The inputs that came, by name."""
@@ -326,35 +320,6 @@ class LossModule(nn.Module):
     def report(self) -> Report:
         """Raw value, weight, contribution and share of each term of the last call."""
         return self._ledger.report()
-
-    # --- what moves ---
-
-    def step(self, *, epoch: int | None = None) -> None:
-        """Advance the schedules: `step` by one, or with `epoch=` set the epoch and leave `step`."""
-        with torch.no_grad():
-            if epoch is None:
-                self.get_buffer(CLOCKS["step"]).add_(1)
-            else:
-                self.get_buffer(CLOCKS["epoch"]).fill_(epoch)
-
-    def set(self, **params: Any) -> None:
-        """Change params. Nothing is compiled again, whatever the values.
-
-        Raises:
-            LossConfigError: no such param, one that is fixed at compile time, or a bad value.
-        """
-        values = {name: settable(self._params, name, value) for name, value in params.items()}
-        found = Diagnostics()
-        self._first.checked.judge_params(values, found)
-        if found.failed:
-            raise LossConfigError(found.errors)
-        with torch.no_grad():
-            for name, value in params.items():
-                attribute = self._first.names.params[name]
-                target = self._buffers.get(attribute)
-                if target is None:
-                    target = self.get_parameter(attribute)
-                target.copy_(torch.as_tensor(value, dtype=target.dtype).reshape(target.shape))
 
     @property
     def checks(self) -> Checks:

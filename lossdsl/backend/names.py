@@ -11,6 +11,15 @@ from torch import fx, nn
 
 CLOCKS = {"step": "clock_step", "epoch": "clock_epoch"}
 
+AVERAGING = "averaging"
+"""The buffer that says whether running means move: in training mode."""
+
+
+def counter(average: str) -> str:
+    """Where a running mean counts its calls."""
+    return f"{average}_calls"
+
+
 _TAKEN = frozenset((*dir(fx.GraphModule), *dir(nn.Module()))) | {
     "step",
     "set",
@@ -27,6 +36,7 @@ _TAKEN = frozenset((*dir(fx.GraphModule), *dir(nn.Module()))) | {
     "draw",
     "latex",
     "formula",
+    AVERAGING,
     *CLOCKS.values(),
 }
 
@@ -38,15 +48,21 @@ class StateNames:
 
     params: Mapping[str, str]
     modules: Mapping[str, str]
+    averages: Mapping[str, str]
 
 
-def state_names(params: Iterable[str], modules: Iterable[str]) -> StateNames:
+def state_names(
+    params: Iterable[str], modules: Iterable[str], averages: Iterable[str]
+) -> StateNames:
     """Names for the state of one loss, all different. Private names belong to the module."""
-    keys = [*(("param", name) for name in params), *(("module", name) for name in modules)]
+    groups = {"param": params, "module": modules, "average": averages}
+    keys = [(what, name) for what, names in groups.items() for name in names]
     made = _distinct(keys, lambda name: name in _TAKEN or name.startswith("_"))
     return StateNames(
-        {name: attribute for (what, name), attribute in made.items() if what == "param"},
-        {name: attribute for (what, name), attribute in made.items() if what == "module"},
+        *(
+            {name: attribute for (what, name), attribute in made.items() if what == group}
+            for group in groups
+        )
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossdsl.checker.declarations import Param, ParamValue, plain_value
+from lossdsl.checker.declarations import Drawn, Param, ParamValue, plain_value
 from lossdsl.checker.suggest import closest
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossConfigError
@@ -19,6 +19,9 @@ def register(module: nn.Module, attribute: str, param: Param) -> None:
     """Keep a param in a buffer, or in a Parameter where it is learnt."""
     if param.role == "fixed":
         return
+    if param.drawn is not None:
+        module.register_parameter(attribute, nn.Parameter(_begin(param.drawn)))
+        return
     values = param.value if isinstance(param.value, tuple) else (param.value,)
     if param.role == "learnable":
         weight = torch.tensor(values, dtype=torch.get_default_dtype())
@@ -26,6 +29,14 @@ def register(module: nn.Module, attribute: str, param: Param) -> None:
         return
     # float64, so that a weight of 0.1 is 0.1 for losses that calculate in float64.
     module.register_buffer(attribute, torch.tensor(values, dtype=torch.float64))
+
+
+def _begin(drawn: Drawn) -> Tensor:
+    """The first values of a learnable tensor, from torch's generator."""
+    weight = torch.empty(drawn.sizes)
+    initialise = getattr(nn.init, f"{drawn.initialiser}_")
+    result: Tensor = initialise(weight, **dict(drawn.options))
+    return result
 
 
 def settable(params: Mapping[str, Param], name: str, value: Any) -> ParamValue:
@@ -46,6 +57,13 @@ def settable(params: Mapping[str, Param], name: str, value: Any) -> ParamValue:
             f"the param `{name}` is fixed at compile time",
             name,
             "compile the loss again with `params={…}`",
+        )
+    if param.drawn is not None:
+        raise config_error(
+            "E511",
+            f"the param `{name}` is a learnable tensor",
+            name,
+            "an optimiser changes it; to put values in, copy them into the Parameter of this name",
         )
     plain = plain_value(value.tolist() if isinstance(value, Tensor) else value)
     listed = isinstance(param.value, tuple)

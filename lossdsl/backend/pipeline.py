@@ -14,10 +14,12 @@ from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import raise_errors
 from lossdsl.diagnostics.levels import settled
 from lossdsl.functions import convert, operators
+from lossdsl.hazards.derivatives import differentiated
 from lossdsl.hazards.find import find_hazards
 from lossdsl.ir.build import build
 from lossdsl.ir.graph import Graph, topological
 from lossdsl.ir.passes import optimise
+from lossdsl.source import Span
 from lossdsl.syntax import tree
 
 
@@ -57,6 +59,11 @@ class Stages:
         return readers
 
     @cached_property
+    def differentiated(self) -> dict[str, Span]:
+        """The inputs that the loss itself takes derivatives by, with the place."""
+        return differentiated(self.optimised)
+
+    @cached_property
     def hiding(self) -> frozenset[str]:
         """The inputs that are read behind a mask or a condition: there they may hold anything."""
         hidden = [
@@ -88,7 +95,8 @@ def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None)
     )
     if checked is None:
         raise_errors(found.errors)
-    graph = _without_absent(build(checked.program), variant)
+    built = build(checked.program)
+    graph = _without_absent(built, variant)
     optimised = optimise(graph)
     declared = checked.declared
     # Hazards, and comments that silence none, are those of the loss, not of each length of a list.
@@ -99,7 +107,9 @@ def run(recipe: Recipe, modules: frozenset[str], variant: Variant | None = None)
     if any(diagnostic.severity == "error" for diagnostic in told):
         raise_errors(d for d in told if d.severity == "error")
     inputs = [e.name for e in checked.program.inputs if e.name not in variant.absent]
-    names = state_names(declared.params, sorted({*modules, *checked.program.modules}))
+    averages = [n.literals["state"] for n in built.nodes() if "state" in n.literals]
+    called = sorted({*modules, *checked.program.modules})
+    names = state_names(declared.params, called, averages)
     lowered = lower(optimised, inputs, declared.params, names)
     return Stages(variant, checked, graph, optimised, lowered, names, tuple(told))
 

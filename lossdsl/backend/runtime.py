@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.backend import torch_private
+from lossdsl.functions.precision import wide
 
 
 def field(container: Any, key: str) -> Any:
@@ -45,6 +46,36 @@ def learnable(weight: Tensor, *, low: float | None = None, high: float | None = 
     The gradient passes unchanged, so a weight that an optimiser pushed over a bound can return.
     """
     return weight + (torch.clamp(weight, min=low, max=high) - weight).detach()
+
+
+def running_mean(
+    x: Tensor,
+    average: Tensor,
+    calls: Tensor,
+    moves: Tensor,
+    *,
+    decay: float = 0.99,
+    lag: bool = False,
+) -> Tensor:
+    """A running mean of `x`, which the call moves on. One graph does so in training mode and not
+    in evaluation mode. Under a transform of `torch.func`, where nothing may be kept, it stands."""
+    x = wide(x).detach()
+    updated = decay * average + (1 - decay) * x
+    if lag:
+        value = average.clone()
+    else:
+        first = calls == 0
+        updated = torch.where(first, x, updated)
+        value = torch.where(moves, updated, torch.where(first, x, average))
+    if torch.compiler.is_compiling() or not torch_private.in_transform():
+        average.copy_(torch.where(moves, updated, average))
+        calls.add_(moves)
+    return value
+
+
+def all_gather(x: Tensor) -> Tensor:
+    """The rows of all processes, in their order."""
+    return torch_private.gathered(x)
 
 
 def size(x: Tensor, axis: int) -> int:

@@ -33,23 +33,29 @@ def compiled(function: Callable[..., Any], backend: Callable[..., Any]) -> Calla
 
 
 @contextlib.contextmanager
-def batch_varies(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
-    """Tell Dynamo that the first axis varies, before it compiles for one size of it.
+def any_batch(tensors: Sequence[torch.Tensor], *, shrunk: bool = False) -> Iterator[None]:
+    """Compile for a first axis of any size, before Dynamo has seen it vary.
 
-    Without the mark the first size is baked in and the second compiles again. `maybe_` because a
+    Without a mark the first size is baked in and the second compiles again. `maybe_` because a
     loss may need an exact size there, which is not an error. The marks go again: they are on the
     caller's tensors, and another compiled function would compile anew because of them.
+
+    Sizes 0 and 1 are not special, so that a last batch of one needs no graph of its own. But no
+    graph for others is made from a size that has `shrunk` to 1: Inductor takes the product of
+    matrices with one row apart, believes all the same that the axis may have any size, and reads
+    beside the tensor.
     """
     from torch._dynamo import maybe_mark_dynamic
 
     fresh = []
     for tensor in tensors:
-        if tensor.dim() > 0 and tensor.shape[0] > 0:
+        if tensor.dim() > 0 and tensor.shape[0] > 1:
             if not hasattr(tensor, _MARKS[0]):
                 fresh.append(tensor)
             maybe_mark_dynamic(tensor, 0)
     try:
-        yield
+        with _oblivious(not shrunk):
+            yield
     finally:
         for tensor in fresh:
             for mark in _MARKS:
@@ -57,16 +63,8 @@ def batch_varies(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
                     delattr(tensor, mark)
 
 
-@contextlib.contextmanager
-def batch_of_one_is_ordinary() -> Iterator[None]:
-    """Compile without treating sizes 0 and 1 as special, so that a last batch of one does not
-    compile a graph of its own."""
-    with _oblivious(True):
-        yield
-
-
 def sizes_told_apart(backend: str | Callable[..., Any]) -> Callable[..., Any]:
-    """A backend for graphs made under `batch_of_one_is_ordinary`.
+    """A backend for graphs made under `any_batch`.
 
     The flag is for Dynamo alone. AOTAutograd under it takes the strides of what it saves for the
     backward from the first call's numbers, and the backward fails at other sizes.
@@ -93,6 +91,43 @@ def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
         backed_size_oblivious=on
     )
     return patch
+
+
+def derivatives_traced() -> contextlib.AbstractContextManager[None]:
+    """Let Dynamo take `torch.autograd.grad` into its graph, which it refuses by default."""
+    from torch._dynamo import config
+
+    patch: contextlib.AbstractContextManager[None] = config.patch(trace_autograd_ops=True)
+    return patch
+
+
+def carrying_gradients(value: Any) -> Any:
+    """The same containers with tensors that a derivative can be taken by. The caller's own are
+    left as they are."""
+    return tensors_mapped(_carrying, value)
+
+
+def _carrying(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.requires_grad or not tensor.is_floating_point():
+        return tensor
+    return tensor.detach().requires_grad_()
+
+
+def gathered(x: torch.Tensor) -> torch.Tensor:
+    """The rows of all processes of the default group; compiled code keeps it in its graph."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return x
+    from torch.distributed import _functional_collectives as collectives
+
+    differentiable = x.is_floating_point()
+    gather = (
+        collectives.all_gather_single_autograd if differentiable else collectives.all_gather_single
+    )
+    group = distributed.distributed_c10d._get_default_group()
+    rows: torch.Tensor = gather(x.contiguous(), 0, group)
+    return rows
 
 
 class UnknownBackend(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossdsl.checker import nodes
+from lossdsl.checker.balancers import UNCERTAINTY, uncertainty
 from lossdsl.checker.declarations import literal
 from lossdsl.checker.fold import overflows
 from lossdsl.checker.loss_arguments import loss_call
@@ -25,7 +26,7 @@ from lossdsl.syntax import tree
 from lossdsl.types.declared import TypeReader
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.kinds import KINDS
-from lossdsl.types.values import Module, Tensor
+from lossdsl.types.values import Tensor
 
 
 def call(resolver: Resolver, node: tree.Call) -> Node:
@@ -36,9 +37,15 @@ def call(resolver: Resolver, node: tree.Call) -> Node:
         return comprehension(resolver, node)
     if name in resolver.unread:
         raise Unresolved
+    if resolver.local is not None and name in resolver.local:
+        network = resolver.network(name)
+        if network is not None:
+            return _module(resolver, network, node)
     if name in resolver.declared.functions:
         resolver.used.add(name)
         return _user_function(resolver, resolver.declared.functions[name], node)
+    if name == UNCERTAINTY:
+        return uncertainty(resolver, node)
     record = registry.find(name)
     if record is not None:
         return loss_call(resolver, record, node)
@@ -47,8 +54,9 @@ def call(resolver: Resolver, node: tree.Call) -> Node:
         return _function(resolver, function, node)
     if name in KINDS:
         return _cast(resolver, name, node)
-    if name in resolver.modules or _declared_module(resolver, name):
-        return _module(resolver, name, node)
+    network = resolver.network(name)
+    if network is not None:
+        return _module(resolver, network, node)
     refuse_call(resolver, node)
 
 
@@ -65,11 +73,6 @@ def _named_last(resolver: Resolver, node: tree.Call) -> None:
                 help=f"move it to the front; to compare write "
                 f"`{first.name.id} == {first.value.span.text}`",
             )
-
-
-def _declared_module(resolver: Resolver, name: str) -> bool:
-    declared = resolver.declared.inputs.get(name)
-    return declared is not None and isinstance(declared.type, Module)
 
 
 # --- functions of the user --------------------------------------------------------------------

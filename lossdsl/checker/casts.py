@@ -23,6 +23,10 @@ def cast(typing: Typing, node: nodes.Cast) -> Typed:
         typing.refuse("E308", f"`{value.span.text}` is not a tensor", value.span)
     old = value.tensor
     kind = node.type.kind
+    if old.kind == "complex":
+        if kind != "real":
+            typing.real_valued(value)
+        return Typed(convert.REAL_PART, (value,), {}, node.type.with_shape(old.shape), node.span)
     axis = None
     if kind in CLASS_KINDS:
         axis = _cast_axis(typing, node, old)

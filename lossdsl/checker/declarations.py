@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from lossdsl.checker.options import Options, read_options
 from lossdsl.diagnostics.diagnostic import Diagnostics
-from lossdsl.functions.numbers import is_number
+from lossdsl.diagnostics.meant import did_you_mean
+from lossdsl.functions.numbers import is_number, is_whole
 from lossdsl.library import registry
 from lossdsl.source import Fragment, Source, Span
 from lossdsl.syntax import tree
@@ -27,8 +28,34 @@ ParamValue = float | int | str | bool | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """How a learnable tensor begins: an initialiser of `torch.nn.init`, its sizes and options."""
+
+    initialiser: str
+    sizes: tuple[int, ...]
+    options: tuple[tuple[str, float], ...] = ()
+
+
+INITIALISERS: Mapping[str, tuple[str, ...]] = {
+    "zeros": (),
+    "ones": (),
+    "normal": ("mean", "std"),
+    "uniform": ("a", "b"),
+    "xavier_normal": ("gain",),
+    "xavier_uniform": ("gain",),
+    "orthogonal": ("gain",),
+}
+"""Initialisers of learnable tensors, with the options of each."""
+
+_MATRICES = frozenset({"xavier_normal", "xavier_uniform", "orthogonal"})
+
+
+@dataclass(frozen=True, slots=True)
 class Param:
-    """A param: a buffer that `set()` changes, a learnable weight, or fixed at compile time."""
+    """A param: a buffer that `set()` changes, a learnable weight, or fixed at compile time.
+
+    A learnable tensor says how it is `drawn`; its value is the place of that in the text.
+    """
 
     name: str
     role: Literal["buffer", "learnable", "fixed"]
@@ -36,6 +63,7 @@ class Param:
     span: Span
     low: float | None = None
     high: float | None = None
+    drawn: Drawn | None = None
 
     @property
     def bounds(self) -> str:
@@ -65,7 +93,7 @@ class DeclaredInput:
 
 @dataclass
 class Declarations:
-    """Everything that stands before the bindings."""
+    """Everything that stands before the bindings. `brought` came from other files."""
 
     solver: Solver
     inputs: dict[str, DeclaredInput] = field(default_factory=dict)
@@ -73,6 +101,7 @@ class Declarations:
     functions: dict[str, tree.Function] = field(default_factory=dict)
     symbols: dict[str, Span] = field(default_factory=dict)
     misread: set[str] = field(default_factory=set)
+    brought: frozenset[str] = frozenset()
     closed: bool = False
     options: Options = field(default_factory=Options)
 
@@ -85,7 +114,7 @@ def read_declarations(
     params: Mapping[str, Any] | None = None,
 ) -> Declarations:
     """Collect the declarations of a program and those that the caller adds or replaces."""
-    result = Declarations(Solver())
+    result = Declarations(Solver(), brought=program.brought)
     reader = TypeReader(result.solver, found)
     given = _given_types(inputs or {}, found)
     names: dict[str, Span] = {}
@@ -228,6 +257,8 @@ def read_param(name: str, node: tree.Expression, span: Span, found: Diagnostics)
 
 
 def _learnable(name: str, node: tree.Call, span: Span, found: Diagnostics) -> Param | None:
+    if len(node.arguments) == 1 and isinstance(node.arguments[0], tree.Call):
+        return _drawn(name, node, node.arguments[0], span, found)
     bounds: dict[str, float] = {}
     for keyword in node.keywords:
         bound = literal(keyword.value)
@@ -256,6 +287,45 @@ def _learnable(name: str, node: tree.Call, span: Span, found: Diagnostics) -> Pa
         return None
     param = Param(name, "learnable", init, span, bounds.get("min"), bounds.get("max"))
     return param if _starts_inside(param, node.arguments[0].span, found) else None
+
+
+def _drawn(
+    name: str, node: tree.Call, call: tree.Call, span: Span, found: Diagnostics
+) -> Param | None:
+    """A learnable tensor: `learnable(xavier_normal(10, 64))`."""
+    initialiser = call.callee.id
+    options = INITIALISERS.get(initialiser)
+    if options is None:
+        help = did_you_mean(initialiser, INITIALISERS) or f"there are {', '.join(INITIALISERS)}"
+        message = f"there is no initialiser `{initialiser}`"
+        found.add("E202", message, call.callee.span, help=help)
+        return None
+    if node.keywords:
+        message = "a learnable tensor has no bounds"
+        found.add("E205", message, node.keywords[0].span, help="clamp it where it is used")
+        return None
+    sizes = tuple(literal(size) for size in call.arguments)
+    least = 2 if initialiser in _MATRICES else 1
+    whole = all(is_whole(size) and size > 0 for size in sizes)
+    if len(sizes) < least or not whole:
+        message = f"`{initialiser}` takes the sizes of the tensor, {least} or more whole numbers"
+        found.add("E204", message, call.span, help=f"write `{initialiser}(10, 64)`")
+        return None
+    given: dict[str, float] = {}
+    for keyword in call.keywords:
+        key, value = keyword.name.id, literal(keyword.value)
+        if key not in options:
+            help = did_you_mean(key, options) or f"it has {', '.join(options) or 'none'}"
+            message = f"`{initialiser}` has no option `{key}`"
+            found.add("E205", message, keyword.name.span, help=help)
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            found.add("E209", f"`{key}` is a number", keyword.value.span)
+            return None
+        given[key] = float(value)
+    whole_sizes = tuple(int(size) for size in sizes if isinstance(size, int | float))
+    drawn = Drawn(initialiser, whole_sizes, tuple(given.items()))
+    return Param(name, "learnable", call.span.text, span, drawn=drawn)
 
 
 def _starts_inside(param: Param, place: Span, found: Diagnostics) -> bool:
@@ -303,6 +373,14 @@ def _replace_params(declared: Declarations, params: Mapping[str, Any], found: Di
                 f"`{name}` is an input, and no param",
                 span,
                 labels=[(declared.inputs[name].span, "declared here")],
+            )
+        elif before is not None and before.drawn is not None:
+            found.add(
+                "E504",
+                f"the learnable tensor `{name}` is drawn, and takes no value here",
+                span,
+                labels=[(before.span, "declared here")],
+                help="load it: `loss.load_state_dict(…)`, or copy it into the Parameter",
             )
         elif before is not None and before.role == "learnable":
             _replace_learnable(declared, before, plain, source.span(len(name) + 3), found)

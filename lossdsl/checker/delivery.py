@@ -47,7 +47,7 @@ class Delivery:
         self.arguments = arguments = self._deliver(signature, instance)
         self._unify(instance, arguments)
         self._note_classes()
-        return self._fill_numbers(signature, arguments)
+        return self._fill_numbers(signature, instance, arguments)
 
     def _deliver(self, signature: Signature, instance: Instance) -> list[Typed | None]:
         """Each argument as the kind that the function gets."""
@@ -217,7 +217,7 @@ class Delivery:
             self.typing.label_sizes.append((source.literals["name"], count, ignore))
 
     def _fill_numbers(
-        self, signature: Signature, arguments: list[Typed | None]
+        self, signature: Signature, instance: Instance, arguments: list[Typed | None]
     ) -> list[Typed | None]:
         """A number becomes a tensor like the argument of the same shape."""
         filled = list(arguments)
@@ -225,27 +225,41 @@ class Delivery:
             slot = signature.slots[index]
             if argument is None or slot.kinds == ("features",) or not self.is_number(index):
                 continue
-            partner = next(
-                (
-                    other
-                    for at, (other, own) in enumerate(zip(arguments, signature.slots, strict=True))
-                    if other is not None
-                    and not self.is_number(at)
-                    and own.shape_text == slot.shape_text
-                ),
-                None,
-            )
-            if partner is None:
+            tensors = [
+                (other, own.shape_text)
+                for at, (other, own) in enumerate(zip(arguments, signature.slots, strict=True))
+                if other is not None and not self.is_number(at)
+            ]
+            wanted = slot.shape_text
+            partner = next((other for other, text in tensors if text == wanted), None)
+            longer = next((other for other, text in tensors if text.startswith(f"{wanted},")), None)
+            if partner is None and (longer is None or "*" in wanted):
+                name = self.node.record.inputs[index]
                 self.typing.refuse(
                     "E309",
-                    f"`{self.node.name}` of numbers alone is a constant",
-                    self.node.span,
+                    f"nothing says how many values of `{name}` the number "
+                    f"`{argument.span.text}` stands for"
+                    if tensors
+                    else f"`{self.node.name}` of numbers alone is a constant",
+                    argument.span if tensors else self.node.span,
                     help="give it a tensor",
                 )
             self.typing.representable(argument.number, argument.span)
-            moving = self.typing.matched(argument, partner)
-            type = Tensor(slot.delivered, partner.tensor.shape)
-            filled[index] = Typed(convert.FILLED_LIKE, (moving, partner), {}, type, argument.span)
+            if partner is not None:
+                moving = self.typing.matched(argument, partner)
+                type = Tensor(slot.delivered, partner.tensor.shape)
+                made = Typed(convert.FILLED_LIKE, (moving, partner), {}, type, argument.span)
+            else:
+                # One number a sample, beside samples of many: `cosine_embedding(a, b, 1)`.
+                assert longer is not None
+                axes = wanted.count(",") + 1
+                moving = self.typing.matched(argument, longer)
+                shape = instance.slots[index]
+                assert isinstance(shape, Tensor)
+                type = Tensor(slot.delivered, self.solver.shape(shape.shape))
+                operands, literals = (moving, longer), {"axes": axes}
+                made = Typed(convert.FILLED_ROWS, operands, literals, type, argument.span)
+            filled[index] = made
         return filled
 
     # --- shapes ---

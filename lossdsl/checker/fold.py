@@ -38,7 +38,12 @@ def fold(
     """The result as a literal, where every operand is one; None otherwise."""
     if not calculates(function):
         return None
-    values = [known.value for known in map(literal, operands) if known is not None]
+    known = [literal(operand) for operand in operands]
+    absent = [constant is not None and constant.value is None for constant in known]
+    if function.name in ("==", "!=") and any(absent):
+        # What is there, a tensor too, is not `none`.
+        return Constant(all(absent) == (function.name == "=="), span)
+    values = [constant.value for constant in known if constant is not None]
     if len(values) != len(operands) or not values:
         return None
     if function.name in ("==", "!=") and all(isinstance(v, str | bool) for v in values):
@@ -96,6 +101,8 @@ def _operated(function: FunctionRecord, values: Sequence[float]) -> int | float 
     if isinstance(result, bool) or not abs(result) <= _EXACT:
         return result
     exact = function.run(*values)
+    if function.name == "/" and all(isinstance(x, int) for x in values) and exact == int(exact):
+        return int(exact)  # Half of a whole number may be one, and a window's reach is.
     return exact if isinstance(exact, int | float) else None
 
 

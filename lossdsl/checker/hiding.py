@@ -17,6 +17,7 @@ _ACTIVATIONS = frozenset(
         pointwise.exp,
         classes.softmax,
         classes.log_softmax,
+        classes.unit_vectors,
     }
 )
 
@@ -44,7 +45,7 @@ def rows(value: Typed) -> Typed:
 
 def has_partner(value: Typed) -> bool:
     """Whether an argument is made in the shape of another one."""
-    return value.op in (convert.ONE_HOT, convert.FILLED_LIKE)
+    return value.op in (convert.ONE_HOT, convert.FILLED_LIKE, convert.FILLED_ROWS)
 
 
 def beside(value: Typed, made: dict[int, Typed]) -> Typed:

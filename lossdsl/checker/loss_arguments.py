@@ -6,6 +6,7 @@ from typing import Any
 
 from lossdsl.checker import nodes
 from lossdsl.checker.argument_hints import as_keyword, weights_of_channels, word
+from lossdsl.checker.critics import critic_arguments
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.resolve import Resolver
 from lossdsl.checker.suggest import closest
@@ -30,7 +31,7 @@ REDUCTIONS = ("mean", "sum", "none", "batch", "batchmean")
 def loss_call(resolver: Resolver, record: LossRecord, node: tree.Call) -> Node:
     """Resolve a call of a primitive."""
     _known_keywords(resolver, record, node)
-    arguments = _loss_arguments(resolver, record, node)
+    arguments = critic_arguments(resolver, record, node) or _loss_arguments(resolver, record, node)
     parameters: dict[str, Any] = {}
     keywords: dict[str, Any] = {}
     places: dict[str, Span] = {}
@@ -47,7 +48,9 @@ def loss_call(resolver: Resolver, record: LossRecord, node: tree.Call) -> Node:
             value = resolver.expression(keyword.value)
             parameters[key] = _parameter(resolver, record, parameter, value, keyword)
         else:
-            keywords[key] = _keyword(resolver, record, node, keyword)
+            value = _keyword(resolver, record, node, keyword)
+            if value is not None:
+                keywords[key] = value
     missing = [p.name for p in record.parameters if p.required and p.name not in parameters]
     if missing:
         resolver.refuse(
@@ -224,12 +227,16 @@ def takes_lists(record: LossRecord, parameter: Parameter, literal: tuple[float, 
 
 
 def _keyword(resolver: Resolver, record: LossRecord, call: tree.Call, keyword: tree.Keyword) -> Any:
+    """The value of one of the compiler's keywords; None where the text says `none`, as if it were
+    not written."""
     key, span = keyword.name.id, keyword.value.span
     if key == "reduction":
         return _reduction(resolver, keyword)
     value = resolver.expression(keyword.value)
     inner = nodes.unlabelled(value)
     literal = inner.value if isinstance(inner, nodes.Constant) else None
+    if isinstance(inner, nodes.Constant) and literal is None:
+        return None
     if key == "mask" and record.mask == "none":
         resolver.refuse(
             "E212", f"`{record.name}` has one value a batch: nothing can be masked", span

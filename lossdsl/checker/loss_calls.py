@@ -21,7 +21,7 @@ from lossdsl.checker.loss_arguments import takes_lists
 from lossdsl.checker.loss_sizes import check_least, check_lengths
 from lossdsl.checker.meanings import compare, stated
 from lossdsl.checker.modifiers import Modifiers
-from lossdsl.checker.typed import Typed
+from lossdsl.checker.typed import Typed, unwrapped
 from lossdsl.checker.typing import Typing
 from lossdsl.functions.op import Op
 from lossdsl.functions.rules import admits
@@ -49,6 +49,9 @@ class LossCallTyping:
         self.given = [None if a is None else typing.of(a) for a in node.arguments]
         self.known = known_parameters(node, typing.declared)
         self.delivery = Delivery(typing, node, self.given)
+        for argument in self.given:
+            if argument is not None:
+                typing.real_valued(argument)
 
     def run(self) -> Typed:
         """The typed call, reduced."""
@@ -95,18 +98,22 @@ class LossCallTyping:
     ) -> list[Typed | None]:
         """Masked elements replaced before the formula sees them. A loss that takes the mask
         inside does so itself, except below an activation."""
-        if "mask" not in self.node.keywords:
+        if "mask" not in self.node.keywords or self.record.critic is not None:
             return arguments
         made: dict[int, Typed] = {}
         for argument, slot in sorted(
             ((a, s) for a, s in zip(arguments, signature.slots, strict=True) if a is not None),
             key=lambda pair: has_partner(pair[0]),
         ):
+            if slot.kinds == ("features",):
+                made[id(argument)] = modifiers.hidden_maps(argument)
+                continue
             value = beside(argument, made)
             source = source_of(value)
+            on_map = self.record.mask == "map"
             inside = self.record.mask == "inside" and source is not value
-            vectors = self.record.mask == "map" and by_vector(slot, signature)
-            if inside or vectors or by_element(slot, signature):
+            vectors = on_map and by_vector(slot, signature)
+            if inside or vectors or (on_map and by_element(slot, signature)):
                 mask = modifiers.user_mask(rows(value) if vectors else value, source)
                 fill = 1.0 if slot.delivered in ("positive", "sign") else 0.0
                 value = hidden(value, mask, fill)
@@ -221,6 +228,9 @@ class LossCallTyping:
     ) -> Typed:
         present = [a for a in arguments if a is not None]
         operands: list[Typed] = list(present)
+        if self.record.critic is not None:
+            # A derivative is taken by the value itself, not by a copy in another precision.
+            operands[1] = unwrapped(operands[1])
         keywords: list[str | None] = [None] * len(operands)
         names = self.record.inputs
         for position, argument in enumerate(arguments):
@@ -242,7 +252,8 @@ class LossCallTyping:
         type = instance.result
         assert isinstance(type, Tensor)
         type = type.with_shape(self.solver.shape(type.shape))
-        op = Op(self.record.name, overload.function, "loss")
+        derivative = self.record.critic is not None
+        op = Op(self.record.name, overload.function, "loss", differentiates=derivative)
         return Typed(op, tuple(operands), literals, type, self.node.span, tuple(keywords))
 
     def _parameters(

@@ -47,6 +47,13 @@ class Modifiers:
         for the graph to read where the target itself is not made yet."""
         return self._aligned("mask", self.node.keywords["mask"], target, like)
 
+    def hidden_maps(self, maps: Typed) -> Typed:
+        """Feature maps without what stands in the samples that the mask of the call leaves out."""
+        mask = self._keyword_value("mask", self.node.keywords["mask"])
+        if self.typing.python_numbers.holds(mask):
+            return maps
+        return Typed(convert.HIDDEN_MAPS, (maps, mask), {}, maps.type, maps.span)
+
     def _like(self, value: Typed, target: Typed, like: Typed | None = None) -> Typed:
         axis = target.tensor.axis if target.tensor.axis is not None else 1
         return self.typing.insert(
@@ -145,6 +152,13 @@ class Modifiers:
         did that) only counted in the denominator. Soft targets count as they are."""
         if "class_weight" not in self.node.keywords:
             return None
+        if self.record.class_weight == "classes" and loss.tensor.shape.rank == 0:
+            self.typing.refuse(
+                "E212",
+                f"`{self.node.name}` has one value for all classes here: none can be weighted",
+                self.node.places["class_weight"],
+                help="`over='image'` and `over='batch'` have one value a class",
+            )
         inside = "class_weight" in loss.keywords
         if inside and self.labels is None:
             return None
@@ -202,7 +216,7 @@ class Modifiers:
         elif name == "batch":
             rows = loss.tensor.shape.axis(0)
             type = Tensor("loss", Shape.of(rows if rows is not None else self.solver.unknown("B")))
-        if rank == 0 and len(operands) == 1:
+        if rank == 0 and len(operands) == 1 and per is None:
             return loss
         result = Typed(
             loss_map.REDUCTIONS[name], tuple(operands), {}, type, self.node.span, tuple(passed)

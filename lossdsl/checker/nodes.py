@@ -32,10 +32,12 @@ class InputRef:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ParamRef:
-    """A number or list of numbers that `set()` changes, or a learnable."""
+    """A number or list of numbers that `set()` changes, or a learnable: a number, a list or a
+    `tensor`."""
 
     name: str
     span: Span
+    tensor: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -94,6 +96,14 @@ class LossCall:
 class ModuleCall:
     module: str
     arguments: tuple[Node, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ModuleRef:
+    """A network itself: an argument of a function that calls it."""
+
+    module: str
     span: Span
 
 
@@ -157,6 +167,7 @@ Node: TypeAlias = (
     | Total
     | LossCall
     | ModuleCall
+    | ModuleRef
     | Item
     | Index
     | Cast
@@ -192,6 +203,7 @@ NODES = (
     Total,
     LossCall,
     ModuleCall,
+    ModuleRef,
     Item,
     Index,
     Cast,
@@ -230,7 +242,9 @@ def _coefficient(leaf: Node) -> bool:
     match leaf:
         case Constant(value):
             return isinstance(value, int | float) and not isinstance(value, bool)
-        case ParamRef() | Clock():
+        case ParamRef():
+            return not leaf.tensor
+        case Clock():
             return True
     return False
 

@@ -232,6 +232,9 @@ def _is_scalar(raw: Typed, span: Span, typing: Typing, found: Diagnostics) -> bo
     if overflows(raw.number):
         found.add("E310", f"`{span.text}` is beyond the numbers of float32", span)
         return False
+    if raw.type.kind == "complex":
+        found.add("E301", "a loss is one number, and this is a spectrum", span, help="take `abs`")
+        return False
     if typing.solver.unify_shapes(SCALAR, raw.type.shape) is None:
         return True
     shape = typing.solver.shape(raw.type.shape)
@@ -280,7 +283,7 @@ def report_unused(
             *((n, "binding", span) for n, span in bound.items()),
         ]
         for name, what, span in entries:
-            if name not in used:
+            if name not in used and name not in declared.brought:
                 found.add(
                     "W201",
                     f"nothing uses the {what} `{name}`",

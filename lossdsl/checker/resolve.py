@@ -17,7 +17,7 @@ from lossdsl.source import Span
 from lossdsl.syntax import limits, tree
 from lossdsl.types.dims import Dim, Symbol
 from lossdsl.types.shapes import Shape
-from lossdsl.types.values import Tensor
+from lossdsl.types.values import Module, Tensor
 
 _RECURSION = 170
 
@@ -273,7 +273,10 @@ class Resolver:
             param = declared.params[name]
             if param.role == "fixed":
                 return self.make(nodes.Constant(param.value, span))
-            return self.make(nodes.ParamRef(name, span))
+            return self.make(nodes.ParamRef(name, span, param.drawn is not None))
+        if self.network(name) is not None:
+            self.used.add(name)
+            return self.make(nodes.ModuleRef(name, span))
         if name in declared.inputs:
             self.used.add(name)
             self.first_uses.setdefault(name, span)
@@ -291,6 +294,17 @@ class Resolver:
                 help=f"move the line of `{name}` above this one",
             )
         return self._undeclared(name, span)
+
+    def network(self, name: str) -> str | None:
+        """The network that a name stands for here, if it is one: a function may have got it."""
+        if self.local is not None and name in self.local:
+            given = nodes.unlabelled(self.local[name])
+            return given.module if isinstance(given, nodes.ModuleRef) else None
+        declared = self.declared.inputs.get(name)
+        if declared is not None:
+            return name if isinstance(declared.type, Module) else None
+        hidden = name in self.bindings or name in self.declared.params
+        return name if name in self.modules and not hidden else None
 
     def _size(self, symbol: str, span: Span) -> Node:
         """A symbol as a number: read from the first input that has it alone on an axis."""

@@ -161,7 +161,7 @@ def _names(parts: list[_Part], resolver: Resolver) -> list[str]:
         if part.written and part.name is not None:
             names.append(part.name)
             continue
-        plain = part.name or _called(part.node) or "term"
+        plain = part.name or called(part.node) or "term"
         name, number = plain, numbers.get(plain, 2)
         while name in taken:
             name, number = f"{plain}_{number}", number + 1
@@ -171,7 +171,7 @@ def _names(parts: list[_Part], resolver: Resolver) -> list[str]:
     return names
 
 
-def _called(node: Node) -> str | None:
+def called(node: Node) -> str | None:
     """The outermost called loss or function."""
     queue = [node]
     while queue:

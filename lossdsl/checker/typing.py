@@ -30,6 +30,9 @@ from lossdsl.types.shapes import Shape
 from lossdsl.types.solve import Solver
 from lossdsl.types.values import NUMBER, Listing, Module, Record, Tensor, Type
 
+_SPECTRAL = frozenset({"abs", "imag"})
+"""Functions that take spectra."""
+
 
 class Wrong(Exception):
     """A node has no type; the reason was reported."""
@@ -69,10 +72,13 @@ class Typing:
         self.numbers: dict[int, bool] = {}
         self.python_numbers = PythonNumbers()
         self.inputs: dict[str, Typed] = {}
+        self.states: dict[int, str] = {}
         self.label_sizes: list[tuple[str, Dim, int]] = []
 
     def run(self, made: Iterable[Node]) -> None:
         """Type nodes in order of making; what depends on a wrong one is skipped silently."""
+        made = list(made)
+        self.states = _states(made)
         for node in made:
             if any(id(below) not in self.typed for below in nodes.operands(node)):
                 continue
@@ -138,6 +144,9 @@ class Typing:
                 return LossCallTyping(self, node).run()
             case nodes.ModuleCall():
                 return module_call(self, node)
+            case nodes.ModuleRef(name):
+                type = self.modules.get(name) or Module((), Tensor("real", self.solver.any_shape()))
+                return Typed("input", (), {"name": name}, type, node.span)
             case nodes.Index():
                 return index(self, node)
             case nodes.Cast():
@@ -240,9 +249,12 @@ class Typing:
         return self.items[key]
 
     def _param(self, name: str, span: Span) -> Typed:
-        value = self.declared.params[name].value
+        param = self.declared.params[name]
+        value, drawn = param.value, param.drawn
         type = NUMBER
-        if isinstance(value, tuple):
+        if drawn is not None:
+            type = Tensor("real", Shape.numbers(drawn.sizes))
+        elif isinstance(value, tuple):
             type = Tensor("real", Shape.numbers((len(value),)))
         return Typed("param", (), {"name": name}, type, span)
 
@@ -275,9 +287,12 @@ class Typing:
     def _apply(self, node: nodes.Apply) -> Typed:
         operands = [self.of(operand) for operand in node.operands]
         numbers = [self.is_number(operand) for operand in node.operands]
-        return self.call(
+        typed = self.call(
             node.function, operands, node.literals, node.span, node.places, node.keywords, numbers
         )
+        if node.function.stateful:
+            typed.literals["state"] = self.states[id(node)]
+        return typed
 
     def call(
         self,
@@ -300,6 +315,8 @@ class Typing:
                 )
             if operand.number is not None and not self._multiplies(function):
                 self.representable(operand.number, operand.span)
+            if function.name not in _SPECTRAL:
+                self.real_valued(operand)
         site = CallSite(
             function.name,
             [operand.type for operand in operands],
@@ -326,7 +343,20 @@ class Typing:
             if kind == "labels":
                 self._note_picked(site, operands[position])
         operands = self._first_as_tensor(function, self._matched(operands, numbers))
+        if function.differentiates:
+            operands[1] = unwrapped(operands[1])
         return Typed(function.op, tuple(operands), site.literals, type, span, keywords)
+
+    def real_valued(self, value: Typed) -> None:
+        """Refuse a spectrum where numbers are meant."""
+        if isinstance(value.type, Tensor) and value.type.kind == "complex":
+            text = value.span.text
+            self.refuse(
+                "E301",
+                f"`{text}` is a spectrum, and its values are complex",
+                value.span,
+                help=f"take `abs({text})`, `real({text})` or `imag({text})`",
+            )
 
     def _note_picked(self, site: CallSite, index: Typed) -> None:
         """Indices that pick along an axis lie within it: the call checks their values."""
@@ -403,3 +433,17 @@ class Typing:
     def insert(self, op: Op, operands: tuple[Typed, ...], type: Type, **literals: Any) -> Typed:
         """A conversion that the user did not write: it stands where its value was written."""
         return Typed(op, operands, literals, type, operands[0].span)
+
+
+def _states(made: Iterable[Node]) -> dict[int, str]:
+    """A name for what each function with a state keeps: its place among those of the text, and a
+    number where a comprehension or a function made several of one place."""
+    calls = [node for node in made if isinstance(node, nodes.Apply) and node.function.stateful]
+    places = {span: i for i, span in enumerate(dict.fromkeys(node.span for node in calls), 1)}
+    seen: dict[Span, int] = {}
+    names = {}
+    for node in calls:
+        seen[node.span] = number = seen.get(node.span, 0) + 1
+        name = f"{node.function.name}_{places[node.span]}"
+        names[id(node)] = name if number == 1 else f"{name}_{number}"
+    return names

@@ -6,7 +6,10 @@ from typing import NoReturn
 
 from lossdsl.checker.resolve import Resolver
 from lossdsl.checker.suggest import DIFFERENT, SYNONYMS, closest
+from lossdsl.checker.written_out import WRITTEN_OUT
+from lossdsl.config.shipped import shipped_functions
 from lossdsl.diagnostics.diagnostic import Advice, Fix
+from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.functions import record as functions
 from lossdsl.library import registry
 from lossdsl.syntax import tree
@@ -14,6 +17,9 @@ from lossdsl.types.kinds import KINDS
 
 _TORCH = frozenset({"torch", "nn", "functional", "F", "math", "special", "linalg"})
 _LIBRARIES = _TORCH | {"np", "numpy", "tf", "keras", "losses", "jnp", "jax"}
+
+# What a library is called in Python, where its dialect has another name.
+_DIALECTS = {"pytorch_metric_learning": "pml", "segmentation_models_pytorch": "smp", "tf": "keras"}
 
 _LISTED = "`lossdsl list` shows all losses"
 
@@ -61,8 +67,15 @@ def _advice(resolver: Resolver, node: tree.Call) -> tuple[Advice | str, Fix | No
     name = node.callee.id
     first, _, last = name.rpartition(".")
     if not first:
-        return _meant(resolver, name, node) or _unlike(resolver), None
+        shipped = shipped_functions().get(name)
+        if shipped is not None and not _is_value(resolver, name):
+            return shipped.to_use, None
+        advice = _meant(resolver, name, node) or _almost_shipped(name) or _unlike(resolver)
+        return advice, None
     library = first.split(".")[0]
+    dialect = None if _is_value(resolver, library) else _of_dialect(resolver, name)
+    if dialect is not None:
+        return dialect, None
     if library in _LIBRARIES and not _is_value(resolver, library):
         if last in _callables(resolver):
             same = last not in DIFFERENT and (library in _TORCH or last not in ("std", "var"))
@@ -76,6 +89,36 @@ def _advice(resolver: Resolver, node: tree.Call) -> tuple[Advice | str, Fix | No
     return _method(resolver, first, last, node)
 
 
+def _of_dialect(resolver: Resolver, name: str) -> Advice | str | None:
+    """The function of a dialect that was meant, if the name has the front of one."""
+    there = shipped_functions()
+    library, _, rest = name.partition(".")
+    front = f"{_DIALECTS.get(library, library)}."
+    written = front + rest.rpartition(".")[2]
+    dialect = [other for other in there if other.startswith(front)]
+    if not dialect:
+        return None
+    advice = Advice(f"write `{written}`", written)
+    if written not in there:
+        close = did_you_mean(written, dialect, 0.8)
+        if close is None or close.replacement is None:
+            return f"`lossdsl list {front}` shows what this dialect has"
+        advice, written = close, close.replacement
+    if written in resolver.declared.functions:
+        return advice
+    how = there[written].to_use
+    return how if written == name else f"did you mean `{written}`? {how.capitalize()}"
+
+
+def _almost_shipped(name: str) -> str | None:
+    """A slip in the name of a function that a loss file could bring in."""
+    there = {name: function for name, function in shipped_functions().items() if "." not in name}
+    close = did_you_mean(name, there, 0.8)
+    if close is None or close.replacement is None:
+        return None
+    return f"{close} {there[close.replacement].to_use.capitalize()}"
+
+
 def _meant(resolver: Resolver, name: str, node: tree.Call) -> Advice | str | None:
     """The way out by the table, else the closest name."""
     argument = node.arguments[0].span.text if node.arguments else "x"
@@ -83,6 +126,8 @@ def _meant(resolver: Resolver, name: str, node: tree.Call) -> Advice | str | Non
         return Advice(f"`real({argument})` reads whole numbers as numbers", "real")
     if name in _WAYS:
         return _WAYS[name].format(x=argument)
+    if name in WRITTEN_OUT:
+        return WRITTEN_OUT[name].format(x=argument)
     if _is_value(resolver, name):
         return f"`{name}` is a value, and a value is not called; {_LISTED}"
     return closest(name, (*resolver.modules, *_callables(resolver)))

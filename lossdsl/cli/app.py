@@ -17,6 +17,7 @@ from lossdsl.cli.fmt import fmt
 from lossdsl.cli.inspect import inspect
 from lossdsl.cli.list import list_losses
 from lossdsl.cli.new import new
+from lossdsl.cli.plot import plot
 from lossdsl.cli.show import show
 from lossdsl.cli.terminal import report
 from lossdsl.diagnostics.errors import LossError
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain,
     "show": show,
     "inspect": inspect,
+    "plot": plot,
     "eval": evaluate,
     "list": list_losses,
     "doc": doc,

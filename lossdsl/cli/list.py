@@ -1,4 +1,4 @@
-"""`lossdsl list`: the losses of the library."""
+"""`lossdsl list`: the losses of the library, and the functions of the files that ship with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ import typer
 from lossdsl.cli.terminal import table
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from lossdsl.config.shipped import ShippedFunction
     from lossdsl.library.record import LossRecord
+
+    Listed: TypeAlias = LossRecord | ShippedFunction
 
 
 class Format(str, Enum):
@@ -32,15 +37,17 @@ def list_losses(
     ] = None,
     format: Annotated[Format, typer.Option(help="A table, or a list of objects.")] = Format.text,
 ) -> None:
-    """List the losses of the library.
+    """List the losses of the library, then the functions of the loss files that ship with it.
 
-    WORD is looked for in names, aliases and summaries.
+    WORD is looked for in names, aliases and summaries. The family of such a function is what a
+    loss file writes under `use`.
 
     Example: lossdsl list --family overlap
     """
     import lossdsl
+    from lossdsl.config.shipped import shipped_functions
 
-    records = list(lossdsl.losses().values())
+    records: list[Listed] = [*lossdsl.losses().values(), *shipped_functions().values()]
     families = list(dict.fromkeys(record.family for record in records))
     if family is not None and family not in families:
         raise typer.BadParameter(
@@ -60,25 +67,32 @@ def list_losses(
         raise typer.Exit(1)
 
 
-def _mentions(record: LossRecord, word: str) -> bool:
+def _mentions(record: Listed, word: str) -> bool:
     """Whether a word is part of a name, or begins a word of the summary."""
     named = any(word.lower() in name.lower() for name in (record.name, *record.aliases))
     return named or bool(re.search(rf"\b{re.escape(word)}", record.summary, re.IGNORECASE))
 
 
-def _meant(word: str, records: Iterable[LossRecord]) -> str:
+def _meant(word: str, records: Iterable[Listed]) -> str:
     from lossdsl.checker.suggest import closest
 
     advice = closest(word, (name for r in records for name in (r.name, *r.aliases)))
     return f": {advice}" if advice else ""
 
 
-def _entry(record: LossRecord) -> dict[str, Any]:
-    return {
+def _entry(record: Listed) -> dict[str, Any]:
+    entry = {
         "name": record.name,
         "family": record.family,
         "aliases": list(record.aliases),
         "summary": record.summary,
+    }
+    from lossdsl.config.shipped import ShippedFunction
+
+    if isinstance(record, ShippedFunction):
+        return {**entry, "call": record.call, "value": record.body, "reference": record.source}
+    return {
+        **entry,
         "signatures": [overload.signature for overload in record.overloads],
         "parameters": [
             {"name": p.name}

@@ -49,7 +49,8 @@ class LossFile:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """One loss of a file: the sections that it is made of, outermost first."""
+    """One loss of a file: the sections that it is made of, outermost first. At the very outside
+    stands what other files bring."""
 
     key: str | None
     name: str | None
@@ -199,6 +200,8 @@ def _program(body: _Body, found: Diagnostics) -> tree.Program | None:
         message = "there is no loss: neither `loss` nor an entry under `terms`"
         found.add("E504", message, body.blamed, help=_SMALLEST)
         return None
+    outer = body.levels[0]
+    brought: list[tree.Param | tree.Function] = [*outer.params, *outer.functions]
     return tree.Program(
         statements=(
             *parts.inputs,
@@ -212,6 +215,7 @@ def _program(body: _Body, found: Diagnostics) -> tree.Program | None:
         options=parts.options,
         name=body.name,
         unread=parts.unread,
+        brought=frozenset(statement.name.id for statement in brought),
         span=parts.span,
     )
 

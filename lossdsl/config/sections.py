@@ -32,6 +32,8 @@ FILE_KEYS = (
 )
 BODY_KEYS = ("params", "functions", "let", "terms", "monitor", "loss")
 USED_KEYS = ("lossdsl", "name", "use", "params", "functions")
+# A file that came with the package may be a dialect, whose functions have a name in front.
+SHIPPED_KEYS = (*USED_KEYS, "namespace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,24 @@ came with the package. A file that several others use is read once.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lossdsl.config import shipped
 from lossdsl.config.entries import describe
 from lossdsl.config.header import read_header
 from lossdsl.config.opening import open_source
-from lossdsl.config.sections import USED_KEYS, Parts, check_keys, read_parts
+from lossdsl.config.sections import SHIPPED_KEYS, USED_KEYS, Parts, check_keys, read_parts
+from lossdsl.config.shipped import namespace, shipped_names
 from lossdsl.config.yaml_reader import Entry, Mapping, Sequence, read_yaml
 from lossdsl.config.yaml_scalar import Scalar
 from lossdsl.diagnostics.diagnostic import Diagnostics
 from lossdsl.source import Source, Span
 from lossdsl.syntax import limits, tree
 
-LIBRARY = Path(__file__).resolve().parents[1] / "library"
 _SHIPPED = re.compile(r"lossdsl:(.*)", re.S)
 
 
@@ -99,11 +101,11 @@ class UsedFiles:
             self._open.pop()
 
     def _shipped(self, name: str, span: Span) -> Home | None:
-        there = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+        there = shipped_names()
         if name in there:
-            return Home(LIBRARY / f"{name}.yaml", LIBRARY, "lossdsl:")
+            return Home(shipped.FOLDER / f"{name}.yaml", shipped.FOLDER, shipped.PREFIX)
         close = difflib.get_close_matches(name, there, n=1)
-        listed = ", ".join(f"`lossdsl:{other}`" for other in there) or "none yet"
+        listed = ", ".join(f"`lossdsl:{other}`" for other in there)
         self.found.add(
             "E506",
             f"no file called `{name}` comes with lossdsl",
@@ -152,15 +154,25 @@ class UsedFiles:
             message = f"a file with `functions` or `params` is needed, not {describe(root)}"
             self.found.add("E504", message, root.span)
             return
-        check_keys(root, USED_KEYS, "in a file that others use", self.found)
+        keys = SHIPPED_KEYS if home.root == shipped.FOLDER else USED_KEYS
+        check_keys(root, keys, "in a file that others use", self.found)
         read_header(root, self.found)
         for entry in root.entries:
             if entry.key.text == "use":
                 self._all(entry, home)
         allowed = tuple(entry for entry in root.entries if entry.key.text in USED_KEYS)
         parts = read_parts(Mapping(allowed, root.in_flow, root.span), self.found)
+        space = namespace(root) if keys is SHIPPED_KEYS else None
         self.params += parts.params
-        self.functions += parts.functions
+        self.functions += (_within(space, function) for function in parts.functions)
+
+
+def _within(space: str | None, function: tree.Function) -> tree.Function:
+    """A function of a dialect, which has the library's name in front."""
+    if space is None:
+        return function
+    name = tree.Name(f"{space}.{function.name.id}", function.name.span)
+    return dataclasses.replace(function, name=name)
 
 
 def check_clashes(levels: list[Parts], found: Diagnostics) -> None:

@@ -64,6 +64,7 @@ _TABLE: tuple[tuple[str, Category, str], ...] = (
     ("E309", "type", "a loss that reads no tensor"),
     ("E310", "type", "a value that is not finite"),
     ("E311", "type", "unknown kind"),
+    ("E312", "type", "a derivative by a value that is not on the way"),
     ("E401", "shape", "sizes that differ"),
     ("E402", "shape", "a tensor with the wrong number of axes"),
     ("E403", "shape", "an implicit broadcast"),

@@ -52,6 +52,11 @@ def as_index(y: Tensor) -> Tensor:
     return y if y.dtype == torch.int64 else y.to(torch.int64)
 
 
+def real_part(x: Tensor) -> Tensor:
+    """The real part of a spectrum."""
+    return x.real
+
+
 def as_tensor(value: float) -> Tensor:
     """A number as a 0-dim tensor, which takes the precision of whatever it meets."""
     return torch.full((), value, dtype=torch.float64)
@@ -67,6 +72,13 @@ def filled_like(value: Tensor | float, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value.expand_as(like)
     return torch.full_like(like, value)
+
+
+def filled_rows(value: Tensor | float, like: Tensor, *, axes: int) -> Tensor:
+    """A number standing for one value of each of the first axes of its partner."""
+    if isinstance(value, Tensor):
+        return value.expand(like.shape[:axes])
+    return torch.full(like.shape[:axes], value, dtype=like.dtype, device=like.device)
 
 
 def kept_labels(y: Tensor, *, ignore: int) -> Tensor:
@@ -112,6 +124,15 @@ def hidden(x: Tensor, mask: Tensor, *, fill: float) -> Tensor:
     return torch.where(mask != 0, x, fill)
 
 
+def hidden_maps(maps: list[Tensor], mask: Tensor) -> list[Tensor]:
+    """Feature maps with 0 in the samples for which the mask is 0."""
+    kept = mask != 0
+    return [
+        torch.where(kept.reshape(-1, *[1] * (x.dim() - 1)) if kept.dim() else kept, x, 0.0)
+        for x in maps
+    ]
+
+
 def listed_like(like: Tensor, *, values: tuple[float, ...]) -> Tensor:
     """A list of numbers as a tensor on the device and in the precision of another."""
     return torch.tensor(values, dtype=like.dtype, device=like.device)
@@ -141,14 +162,17 @@ AS_FLOAT = _op(as_float)
 AS_FLOATS = _op(as_floats)
 AS_FLOATING = _op(as_floating)
 AS_INDEX = _op(as_index)
+REAL_PART = _op(real_part)
 AS_TENSOR = _op(as_tensor)
 AS_SCALAR = _op(as_scalar)
 FILLED_LIKE = _op(filled_like)
+FILLED_ROWS = _op(filled_rows)
 KEPT_LABELS = _op(kept_labels)
 KNOWN_LABELS = _op(known_labels)
 CLASS_WEIGHT_OF = _op(class_weight_of)
 ALIGN = _op(align)
 HIDDEN = _op(hidden)
+HIDDEN_MAPS = _op(hidden_maps)
 LISTED_LIKE = _op(listed_like)
 CLASS_WEIGHT_LIKE = _op(class_weight_like)
 

@@ -16,10 +16,13 @@ class Op:
     `group` tells what the reader of a graph wants to know: whether the user wrote the operation
     (`function`, `loss`, `module`) or the compiler inserted it (`convert`, `reduce`). `pure` says
     that equal operands give equal results, so that equal calls are made once; a network with
-    dropout gives another result each time.
+    dropout gives another result each time. `differentiates` says that the result is a derivative
+    of the first operand with respect to the second, `stateful` that it depends on the calls before.
     """
 
     name: str
     run: Callable[..., Any]
     group: Group = "function"
     pure: bool = True
+    differentiates: bool = False
+    stateful: bool = False

@@ -104,7 +104,9 @@ class FunctionRecord:
     `keeps` says that the result has the kind of its first operands, so that a use of the result
     is a use of what went in (`detach(p)`, `p[:, 0]`, `2*p`): the inference of undeclared inputs
     looks through it. `prefers` is the kind that an undeclared input gets from this use alone as
-    the first operand, `takes` the kind that it gets at the place of another.
+    the first operand, `takes` the kind that it gets at the place of another. `random` functions
+    give another value at each call; one that `differentiates` is a derivative of its first operand
+    with respect to its second, and one that is `stateful` also depends on the calls before.
     """
 
     name: str
@@ -118,6 +120,9 @@ class FunctionRecord:
     schedule: bool = False
     order: tuple[str, ...] = ()
     takes: Mapping[int, str] = field(default_factory=dict)
+    random: bool = False
+    differentiates: bool = False
+    stateful: bool = False
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -132,7 +137,13 @@ class FunctionRecord:
 
     @cached_property
     def op(self) -> Op:
-        return Op(self.name, self.run)
+        return Op(
+            self.name,
+            self.run,
+            pure=not self.random,
+            differentiates=self.differentiates,
+            stateful=self.stateful,
+        )
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -160,6 +171,10 @@ MODULES = (
     "picking",
     "positions",
     "spatial",
+    "frequency",
+    "differential",
+    "processes",
+    "averages",
     "schedules",
 )
 
@@ -177,6 +192,9 @@ def function(
     schedule: bool = False,
     order: Sequence[str] = (),
     takes: Mapping[int, str] | None = None,
+    random: bool = False,
+    differentiates: bool = False,
+    stateful: bool = False,
 ) -> Callable[[F], F]:
     """Enter a torch function into the language.
 
@@ -197,6 +215,9 @@ def function(
             schedule,
             tuple(order),
             dict(takes or {}),
+            random,
+            differentiates,
+            stateful,
         )
         return run
 

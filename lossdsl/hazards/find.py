@@ -1,4 +1,4 @@
-"""The hazards of a loss: one walk over its optimised graph.
+"""The hazards of a loss, and derivatives that cannot be taken: one walk over its optimised graph.
 
 After the passes, because those cure some: `log(sigmoid(x))` runs as `logsigmoid(x)`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from lossdsl.checker.declarations import Param
 from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.hazards.derivatives import judge_derivatives
 from lossdsl.hazards.gradients import CUTS, passing, trained
 from lossdsl.hazards.rules import RULES, Place
 from lossdsl.hazards.values import Value, values_of
@@ -25,6 +26,7 @@ def find_hazards(
     graph: Graph, params: Mapping[str, Param], compute_dtype: str, found: Diagnostics
 ) -> None:
     """Warn of what can become NaN or infinite, and of terms that train nothing."""
+    judge_derivatives(graph, found)
     nodes = graph.nodes()
     values = values_of(nodes, params, _SMALLEST[compute_dtype], _FORMATS[compute_dtype])
     learnable = frozenset(name for name, param in params.items() if param.role == "learnable")

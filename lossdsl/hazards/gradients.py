@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossdsl.functions import classes, operators, picking, pointwise, positions
+from lossdsl.functions import averages, classes, operators, picking, pointwise, positions
 from lossdsl.ir.graph import Node
 from lossdsl.types.values import Tensor
 
@@ -17,6 +17,7 @@ CUTS = frozenset(
         pointwise.sign,
         pointwise.floor,
         pointwise.detach,
+        averages.ema,
         positions.size,
         positions.arange,
         positions.eye,

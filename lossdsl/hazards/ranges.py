@@ -10,15 +10,19 @@ import math
 from collections.abc import Callable, Sequence
 
 from lossdsl.functions import (
+    averages,
     classes,
     convert,
+    differential,
     distances,
+    frequency,
     joining,
     loss_map,
     operators,
     picking,
     pointwise,
     positions,
+    processes,
     products,
     reductions,
     schedules,
@@ -328,6 +332,22 @@ TRANSFERS: dict[Callable[..., object], Transfer] = {
     pointwise.atan: _always(Interval(-math.pi / 2, math.pi / 2)),
     pointwise.acos: _always(Interval(0.0, math.pi)),
     pointwise.lgamma: _always(ANY),
+    **dict.fromkeys(
+        (
+            frequency.fft,
+            frequency.rfft,
+            frequency.stft,
+            frequency.imaginary,
+            convert.real_part,
+            differential.grad,
+            differential.around,
+        ),
+        _always(ANY),
+    ),
+    differential.between: lambda node, xs: xs[0].joined(xs[1]),
+    processes.all_gather: _same,
+    # With `lag` the average begins at 0.
+    averages.ema: lambda node, xs: xs[0].joined(point(0.0)),
     pointwise.minimum: _minimum,
     pointwise.maximum: _maximum,
     pointwise.clamp: _clamp,

@@ -122,6 +122,8 @@ def _number(value: object, smallest: float) -> Interval:
 
 
 def _param(param: Param) -> Interval:
+    if param.drawn is not None:
+        return ANY
     value = param.value if isinstance(param.value, tuple) else (param.value,)
     numbers = [float(v) for v in value if isinstance(v, int | float)]
     inside = hull(point(number) for number in numbers)

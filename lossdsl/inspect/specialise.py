@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from lossdsl.backend import torch_private
 from lossdsl.backend.arguments import ABSENT
 from lossdsl.backend.module import LossModule
 from lossdsl.checker.typed import Entry
@@ -97,6 +98,9 @@ def _fixed(loss: LossModule, given: Mapping[str, Any]) -> Specialised:
     with torch.random.fork_rng(devices=()):
         loss(**given)
     run = next(reversed(loss._runs.values()))
+    for name in given:
+        if name in run.stages.differentiated:
+            given = {**given, name: torch_private.carrying_gradients(given[name])}
     tensors = loss._arguments.tensors([given.get(name, ABSENT) for name in loss.contract.names])
     return Specialised(
         noted(loss._graphs.module(run.stages.variant)), tuple(given.values()), tuple(tensors)

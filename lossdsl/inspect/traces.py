@@ -79,8 +79,7 @@ def kernel_text(loss: Specialised) -> str:
         _carry(loss.graph, graph)
         return inductor(graph, inputs)
 
-    marked = torch_private.batch_varies(loss.tensors)
-    with marked, torch_private.batch_of_one_is_ordinary():
+    with torch_private.any_batch(loss.tensors):
         _run(loss, torch_private.sizes_told_apart(backend), dynamic=None)
     return _sections((part, _without_count(code)) for part, code in parts.items())
 
@@ -93,7 +92,7 @@ def _without_count(code: str) -> str:
 def _run(loss: Specialised, backend: Backend, dynamic: bool | None = False) -> None:
     """Compile the graph, forward and (where there is one) backward."""
     compiled = torch.compile(loss.graph, backend=backend, fullgraph=True, dynamic=dynamic)
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), torch_private.derivatives_traced():
         value = compiled(*loss.values)[0]
         into = loss.differentiable()
         if value.requires_grad and into:

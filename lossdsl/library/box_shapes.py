@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lossdsl.library.boxes import (
     EMPTY,
+    LOOPS,
     TIES,
     Corners,
     centre_penalty,
@@ -60,6 +61,20 @@ def side_penalty(pred: Corners, target: Corners) -> Tensor:
     ranges={"eps": "(0, 1)"},
     conventions=("The paper's form; iou is the linear one.", EMPTY, TIES),
     pitfalls=("An IoU below eps has no gradient: use giou, diou or ciou for boxes apart.",),
+    use=(
+        "Boxes that surround their own position, as in UnitBox and FCOS, and so overlap from the"
+        " start: little overlap costs much."
+    ),
+    avoid=(
+        "Boxes that may lie apart: below eps there is no gradient; `giou` and `ciou` have one."
+        " Wrong labels: `iou` has a bounded slope."
+    ),
+    checked=LOOPS,
+    related={
+        "iou": "one minus the ratio: linear, bounded by 1",
+        "giou": "has a gradient where boxes lie apart",
+    },
+    identities=(("log_iou(p, y)", "mean(-log(maximum(1 - iou(p, y, reduction='none'), 1e-6)))"),),
     examples=(Example("log_iou(p, y)", 1.0986122886681098, SHIFTED),),
 )
 def log_iou(pred: Tensor, target: Tensor, *, eps: Number = 1e-6) -> Tensor:
@@ -92,6 +107,26 @@ def log_iou(pred: Tensor, target: Tensor, *, eps: Number = 1e-6) -> Tensor:
         TIES,
     ),
     pitfalls=("The EIoULoss of mmdetection is another one, the extended IoU.",),
+    use=(
+        "Boxes whose sides matter one by one: widths and heights are compared directly, and both"
+        " may be too small at once."
+    ),
+    avoid=(
+        "Objects of a few pixels, where every term jumps with a pixel: `nwd`. Many poor boxes"
+        " that rule the gradient: `focal_eiou`."
+    ),
+    checked=LOOPS,
+    related={
+        "diou": "the same without widths and heights",
+        "ciou": "the aspect ratio in place of widths and heights",
+        "focal_eiou": "the same, weighted by the overlap",
+    },
+    identities=(
+        (
+            "input p: boxes[N, 4]; input d: real[N, 2]; eiou(p, boxes(p + cat(d, d, over=1)))",
+            "input p: boxes[N, 4]; input d: real[N, 2]; diou(p, boxes(p + cat(d, d, over=1)))",
+        ),
+    ),
     examples=(
         Example("eiou(p, y)", 2 / 3 + 1 / 13, SHIFTED),
         Example("eiou(p, y)", 1 / 2 + 1 / 20 + 4 / 16, TALLER),
@@ -122,6 +157,18 @@ def eiou(pred: Tensor, target: Tensor) -> Tensor:
     pitfalls=(
         "Good boxes weigh more, the opposite of focal; boxes apart weigh nothing and never meet.",
     ),
+    use="Dense detectors with many poor boxes: those that overlap well get most of the gradient.",
+    avoid=(
+        "The beginning of training, and boxes that do not touch: they weigh nothing and get no"
+        " gradient; `eiou` pulls them."
+    ),
+    checked=LOOPS,
+    related={
+        "eiou": "the same without the weight",
+        "alpha_iou": "asks more of good boxes by a power of the overlap",
+        "focal": "the opposite, of scores: hard examples weigh more",
+    },
+    identities=(("focal_eiou(p, y, gamma=0)", "eiou(p, y)"),),
     examples=(Example("focal_eiou(p, y, gamma=1)", (2 / 3 + 1 / 13) / 3, SHIFTED),),
 )
 def focal_eiou(pred: Tensor, target: Tensor, *, gamma: Number = 0.5) -> Tensor:
@@ -164,6 +211,19 @@ def focal_eiou(pred: Tensor, target: Tensor, *, gamma: Number = 0.5) -> Tensor:
         EMPTY,
         TIES,
     ),
+    use=(
+        "Box regression that first brings a far box onto the nearer axis of its target, then"
+        " along it; wrong shapes cost softly."
+    ),
+    avoid=(
+        "Boxes that nearly fit: theta flattens small differences in shape, where `eiou` keeps a"
+        " slope."
+    ),
+    checked=LOOPS,
+    related={
+        "ciou": "centres without a direction, and aspect ratios",
+        "eiou": "squared differences of the sides, without a threshold",
+    },
     examples=(Example("siou(p, y)", 2 / 3 + (1 - 0.8007374029168081) / 2, SHIFTED),),
 )
 def siou(pred: Tensor, target: Tensor, *, theta: Number = 4.0) -> Tensor:
@@ -215,6 +275,30 @@ def siou(pred: Tensor, target: Tensor, *, theta: Number = 4.0) -> Tensor:
         "are raised one by one.",
         EMPTY,
         TIES,
+    ),
+    use=(
+        "Boxes that must fit tightly, or noisy boxes of small data sets: alpha above 1 gives"
+        " good boxes more of the gradient."
+    ),
+    avoid=(
+        "The first epochs from random boxes: a power of a small overlap is flat; begin with"
+        " alpha=1, which is `iou` or `giou`."
+    ),
+    checked=(
+        "a loop over pairs in plain Python, written from the paper, at random boxes and at every"
+        " coincidence of edges; the penalties against powers of `giou`, `diou` and `ciou`"
+    ),
+    related={
+        "iou": "the power 1",
+        "giou": "the power 1 with its penalty",
+        "ciou": "the power 1 with its penalties",
+        "focal_eiou": "weighs good boxes instead",
+    },
+    identities=(
+        ("alpha_iou(p, y, alpha=1)", "iou(p, y)"),
+        ("alpha_iou(p, y, alpha=1, penalty='giou')", "giou(p, y)"),
+        ("alpha_iou(p, y, alpha=1, penalty='diou')", "diou(p, y)"),
+        ("alpha_iou(p, y, alpha=1, penalty='ciou')", "ciou(p, y)"),
     ),
     examples=(
         Example("alpha_iou(p, y)", 26 / 27, SHIFTED),
@@ -273,6 +357,27 @@ def alpha_iou(
         "The enclosing box carries no gradient.",
         EMPTY,
         TIES,
+    ),
+    use=(
+        "Data sets with poor boxes: far centres raise the loss by a factor of at most e, and a"
+        " box that fits is left to its overlap."
+    ),
+    avoid=(
+        "Boxes apart whose sides are wrong: only the centre is pulled there; `eiou` and `siou`"
+        " also pull the sides."
+    ),
+    checked=LOOPS,
+    related={
+        "iou": "the same without the factor",
+        "diou": "adds the distance of the centres in place of multiplying",
+    },
+    identities=(
+        (
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "wiou(boxes(cat(-a, a, over=1)), boxes(cat(-b, b, over=1)))",
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "iou(boxes(cat(-a, a, over=1)), boxes(cat(-b, b, over=1)))",
+        ),
     ),
     examples=(Example("wiou(p, y)", 2 / 3 * 1.0799589994281866, SHIFTED),),
 )

@@ -18,6 +18,10 @@ Corners = tuple[Tensor, Tensor, Tensor, Tensor]
 
 EMPTY = "A box with x2 <= x1 or y2 <= y1 is empty: its area is 0 and its IoU with anything is 0."
 TIES = "At an edge that both boxes share, the gradient is the mean of the two one-sided ones."
+LOOPS = (
+    "a loop over pairs in plain Python, written from the paper, at random boxes and at every"
+    " coincidence of edges"
+)
 
 DISTANCE_IOU = Reference(
     "Z. Zheng, P. Wang, W. Liu, J. Li, R. Ye, D. Ren",
@@ -121,6 +125,21 @@ def corners(boxes: Tensor) -> Corners:
         "Boxes that do not touch give loss 1 and no gradient: use giou, diou or ciou there.",
         "For masks the same ratio is called jaccard.",
     ),
+    use=(
+        "Boxes that overlap their targets already: the ratio that detection is scored with,"
+        " whatever the size of the boxes."
+    ),
+    avoid=(
+        "Boxes that may lie apart: it has no gradient there, `giou` and `diou` have one. Objects"
+        " of a few pixels: `nwd`."
+    ),
+    checked=LOOPS,
+    related={
+        "giou": "also pulls boxes that do not touch",
+        "log_iou": "minus the logarithm of the same ratio",
+        "alpha_iou": "a power of the same ratio",
+        "jaccard": "the same ratio of masks",
+    },
     examples=(
         Example("iou(p, y)", 2 / 3, {"p": [[0.0, 0.0, 2.0, 2.0]], "y": [[1.0, 0.0, 3.0, 2.0]]}),
     ),
@@ -156,6 +175,28 @@ def iou(pred: Tensor, target: Tensor) -> Tensor:
         TIES,
         "If the enclosing box is empty too, the second term is 0 and the loss is 1.",
     ),
+    use=(
+        "Boxes that may lie apart: the empty part of the box around both pulls them together."
+        " The usual partner of l1 in detectors that match sets."
+    ),
+    avoid=(
+        "A box inside the other gets no pull to the centre, and a far one first grows until it"
+        " touches: `diou` moves the centre from the start."
+    ),
+    checked=LOOPS,
+    related={
+        "iou": "the same without the empty part",
+        "diou": "counts the distance of the centres in place of the empty part",
+        "ciou": "counts centres and aspect ratios",
+    },
+    identities=(
+        (
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "giou(boxes(cat(-a, a, over=1)), boxes(cat(-a, a + b, over=1)))",
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "iou(boxes(cat(-a, a, over=1)), boxes(cat(-a, a + b, over=1)))",
+        ),
+    ),
     examples=(
         Example("giou(p, y)", 4 / 3, {"p": [[0.0, 0.0, 1.0, 1.0]], "y": [[2.0, 0.0, 3.0, 1.0]]}),
     ),
@@ -188,6 +229,29 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
         EMPTY,
         TIES,
         "c is the diagonal of the smallest box around both; where it is 0 the penalty is 0.",
+    ),
+    use=(
+        "Box regression from far away: it shortens the distance of the centres directly, also"
+        " where one box lies inside the other."
+    ),
+    avoid=(
+        "Centres that agree, with sides that do not: only the overlap is left; `ciou` and `eiou`"
+        " compare the shapes too."
+    ),
+    checked=LOOPS,
+    related={
+        "iou": "the same without the centres",
+        "giou": "counts the empty part of the enclosing box",
+        "ciou": "also compares the aspect ratios",
+        "eiou": "also compares widths and heights",
+    },
+    identities=(
+        (
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "diou(boxes(cat(-a, a, over=1)), boxes(cat(-b, b, over=1)))",
+            "input a: positive[N, 2]; input b: positive[N, 2]; "
+            "iou(boxes(cat(-a, a, over=1)), boxes(cat(-b, b, over=1)))",
+        ),
     ),
     examples=(
         Example("diou(p, y)", 1.4, {"p": [[0.0, 0.0, 1.0, 1.0]], "y": [[2.0, 0.0, 3.0, 1.0]]}),
@@ -226,6 +290,29 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
         "A box that is a single point has no aspect ratio: v is 0.",
         EMPTY,
         TIES,
+    ),
+    use=(
+        "The common box loss of one-stage detectors: overlap, centres and aspect ratio in one"
+        " number."
+    ),
+    avoid=(
+        "Boxes of the right aspect ratio and the wrong size: the last term vanishes; `eiou`"
+        " compares widths and heights themselves. Rotated boxes: `gwd`."
+    ),
+    checked=(
+        "a loop over pairs in plain Python, written from the paper, at random boxes and at every"
+        " coincidence of edges; the gradient by central differences with alpha held"
+    ),
+    related={
+        "diou": "the same without the aspect ratios",
+        "eiou": "widths and heights in place of the ratio",
+        "alpha_iou": "its terms to a power, with penalty='ciou'",
+    },
+    identities=(
+        (
+            "input p: boxes[N, 4]; input d: real[N, 2]; ciou(p, boxes(2*p + cat(d, d, over=1)))",
+            "input p: boxes[N, 4]; input d: real[N, 2]; diou(p, boxes(2*p + cat(d, d, over=1)))",
+        ),
     ),
     examples=(
         Example(

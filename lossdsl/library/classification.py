@@ -7,13 +7,19 @@ small and large scores alike; the second has to bound a logarithm that is infini
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.pointwise import log_sigmoids, sigmoids
 from lossdsl.functions.precision import wide
-from lossdsl.library.guarded import floored, log_complement, log_prob, power
+from lossdsl.library.guarded import log_complement, log_prob, power
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
+
+# What the identities below declare.
+BITS = "input p: logits[*S]; input y: mask[*S]; "
+TWO = "input p: class_logits[B, 2]; input y: labels[B]; "
+CLASSES = "input p: class_logits[B, C]; input y: labels[B]; "
+MIXED = "input p: class_logits[B, C, *S]; input q: class_prob[B, C, *S]; "
 
 OF_PROBABILITIES = (
     "On probabilities a logarithm is never below -100 and never steeper than 1e12, as in PyTorch.",
@@ -60,6 +66,29 @@ def is_zero(value: Number) -> bool:
         Example("bce(p, y, pos_weight=3)", 2.0794415416798357, {"p": [0.0], "y": [1.0]}),
         Example("bce(prob(p), y)", 1.3862943611198906, {"p": [0.25], "y": [1.0]}),
     ),
+    use=(
+        "Masks, multi-label targets and whatever does not exclude each other, soft targets too; "
+        "beside `dice` in segmentation."
+    ),
+    avoid=(
+        "Classes that exclude each other: `ce`. Few positives among very many negatives: `focal`, "
+        "`asymmetric_focal`, or pos_weight."
+    ),
+    checked=(
+        "`torch.nn.functional.binary_cross_entropy_with_logits` and `sklearn.metrics.log_loss`."
+    ),
+    related={
+        "ce": "classes that exclude each other",
+        "focal": "turns away from easy elements",
+        "logistic": "targets of -1 and 1",
+        "balanced_bce": "weighs positives by their share in the image",
+    },
+    identities=(
+        ("bce(p, y)", "bce(sigmoid(p), y)"),
+        ("bce(p, y)", "bce(-p, 1 - y)"),
+        ("bce(p, y)", "focal(p, y, alpha=none, gamma=0)"),
+        (f"{BITS}bce(p, y)", f"{BITS}logistic(score(p), y)"),
+    ),
 )
 def bce(p: Tensor, y: Tensor, *, pos_weight: Number = 1.0) -> Tensor:
     """Binary cross entropy of each element on its own.
@@ -76,7 +105,8 @@ def bce(p: Tensor, y: Tensor, *, pos_weight: Number = 1.0) -> Tensor:
     Example:
         `0.5*bce(p, y) + dice(p, y)`
     """
-    return -(pos_weight * y * F.logsigmoid(p) + (1 - y) * F.logsigmoid(-p))
+    log_p, log_q = log_sigmoids(p)
+    return -(pos_weight * y * log_p + (1 - y) * log_q)
 
 
 @overload("bce", signature="prob[*S], prob[*S] -> loss[*S]")
@@ -106,6 +136,29 @@ def bce_of_prob(p: Tensor, y: Tensor, *, pos_weight: Number = 1.0) -> Tensor:
         Example("ce(class_prob(p), y)", 1.3862943611198906, {"p": [[0.25, 0.75]], "y": [0]}),
     ),
     class_weight="labels",
+    use=(
+        "One class of several at each position: classification, segmentation, the next token. "
+        "Targets are labels or distributions."
+    ),
+    avoid=(
+        "Labels that occur together: `bce`. Wrong labels: `gce` or `sce`. Long tails: "
+        "`class_balanced`, `ldam` or `seesaw`."
+    ),
+    checked=(
+        "`torch.nn.functional.cross_entropy`, with labels and distributions, weights and smoothing."
+    ),
+    related={
+        "bce": "each class on its own",
+        "softmax_focal": "turns away from easy positions",
+        "kl_div": "less the target's own entropy",
+        "poly1": "with another first coefficient",
+    },
+    identities=(
+        ("ce(p, y)", "ce(softmax(p), y)"),
+        (f"{CLASSES}ce(p, y)", f"{CLASSES}ce(p, one_hot(y, C))"),
+        (f"{TWO}ce(p, y)", f"{TWO}bce(p[:, 1] - p[:, 0], y == 1)"),
+        (f"{MIXED}ce(p, q)", f"{MIXED}kl_div(p, q) - confidence_penalty(q)"),
+    ),
 )
 def ce(
     p: Tensor,
@@ -187,12 +240,26 @@ FOCAL_LOSS = Reference(
 )
 
 
-def focal_of(
-    log_p: Tensor, log_q: Tensor, y: Tensor, alpha: Number | None, gamma: Number
-) -> Tensor:
-    """Focal loss from log p and log(1 - p). Powers are taken in the exponent: no power of 0."""
-    positive = y * torch.exp(gamma * log_q) * log_p
-    negative = (1 - y) * torch.exp(gamma * log_p) * log_q
+Pair = tuple[Tensor, Tensor]
+"""Of a positive, and of a negative."""
+
+
+def focused(p: Tensor, log_p: Tensor, gamma: Number) -> Tensor:
+    """p ** gamma: as products where gamma is a small whole number, else in the exponent, where
+    there is no power of 0."""
+    if isinstance(gamma, int | float) and gamma in (1, 2, 3, 4):
+        product = p
+        for _ in range(int(gamma) - 1):
+            product = product * p
+        return product
+    return torch.exp(gamma * log_p)
+
+
+def focal_of(probs: Pair, logs: Pair, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
+    """Focal loss from p and 1 - p, and their logarithms."""
+    (p, q), (log_p, log_q) = probs, logs
+    positive = y * focused(q, log_q, gamma) * log_p
+    negative = (1 - y) * focused(p, log_p, gamma) * log_q
     if alpha is None:
         return -(positive + negative)
     return -(alpha * positive + (1 - alpha) * negative)
@@ -219,6 +286,26 @@ def focal_of(
         "The default alpha lowers the weight of positives; gamma already lowers the negatives'.",
     ),
     examples=(Example("focal(p, y)", 0.04332169878499658, {"p": [0.0], "y": [1.0]}),),
+    use=(
+        "Dense detection and small structures, where easy negatives outnumber all else; "
+        "RetinaNet's form is `focal(p, y, per=sum(fg))`."
+    ),
+    avoid=(
+        "Balanced data, where it slows learning: `bce`. Classes that exclude each other: "
+        "`softmax_focal`. Wrong labels, which are the hard ones: `gce`."
+    ),
+    checked="The paper's formula, number by number.",
+    related={
+        "softmax_focal": "one softmax over the classes",
+        "asymmetric_focal": "negatives fade faster, the easiest wholly",
+        "quality_focal": "targets between 0 and 1",
+        "bce": "without focus",
+    },
+    identities=(
+        ("focal(p, y, alpha=none, gamma=0)", "bce(p, y)"),
+        ("focal(p, y, alpha=0.5, gamma=0)", "0.5*bce(p, y)"),
+        ("focal(p, y, alpha=0.25)", "focal(-p, 1 - y, alpha=0.75)"),
+    ),
 )
 def focal(p: Tensor, y: Tensor, *, alpha: Number | None = 0.25, gamma: Number = 2.0) -> Tensor:
     """Binary cross entropy that turns away from elements already well classified.
@@ -235,7 +322,7 @@ def focal(p: Tensor, y: Tensor, *, alpha: Number | None = 0.25, gamma: Number = 
     Example:
         `focal(p, y, per=sum(fg))`
     """
-    return focal_of(F.logsigmoid(p), F.logsigmoid(-p), y, alpha, gamma)
+    return focal_of(sigmoids(p), log_sigmoids(p), y, alpha, gamma)
 
 
 @overload("focal", signature="prob[*S], prob[*S] -> loss[*S]")
@@ -243,7 +330,7 @@ def focal_of_prob(
     p: Tensor, y: Tensor, *, alpha: Number | None = 0.25, gamma: Number = 2.0
 ) -> Tensor:
     """Focal loss of probabilities."""
-    return focal_of(log_prob(p), log_complement(p), y, alpha, gamma)
+    return focal_of((p, 1 - p), (log_prob(p), log_complement(p)), y, alpha, gamma)
 
 
 @loss(
@@ -261,6 +348,24 @@ def focal_of_prob(
     pitfalls=("Not focal on one-hot targets: that is one sigmoid a class.",),
     examples=(Example("softmax_focal(p, y)", 0.17328679513998632, {"p": [[0.0, 0.0]], "y": [0]}),),
     class_weight="labels",
+    use=(
+        "Classes that exclude each other, with very many easy positions such as pixels of "
+        "background."
+    ),
+    avoid=(
+        "Classes that are rare rather than hard: `class_balanced` or `seesaw`. Where probabilities "
+        "are used as such: `ce`."
+    ),
+    checked="The formula on SciPy's softmax, position by position.",
+    related={
+        "focal": "one sigmoid a class",
+        "ce": "without focus",
+        "topk_ce": "drops easy positions instead of fading them",
+    },
+    identities=(
+        ("softmax_focal(p, y, gamma=0)", "ce(p, y)"),
+        (f"{TWO}softmax_focal(p, y)", f"{TWO}focal(p[:, 1] - p[:, 0], y == 1, alpha=none)"),
+    ),
 )
 def softmax_focal(p: Tensor, y: Tensor, *, gamma: Number = 2.0) -> Tensor:
     """Cross entropy that turns away from positions already well classified.
@@ -300,6 +405,21 @@ def softmax_focal_of_prob(p: Tensor, y: Tensor, *, gamma: Number = 2.0) -> Tenso
     conventions=OF_PROBABILITIES,
     examples=(Example("poly1(p, y)", 1.1931471805599454, {"p": [[0.0, 0.0]], "y": [0]}),),
     class_weight="labels",
+    use=(
+        "One number to tune on top of `ce`: with eps above 0 a label that is already likely keeps "
+        "a larger slope, below 0 a smaller one."
+    ),
+    avoid="Wrong labels or rare classes, which it does not aim at: `gce` and `class_balanced` do.",
+    checked="The paper's series, summed.",
+    related={
+        "ce": "eps = 0",
+        "softmax_focal": "changes all coefficients",
+        "gce": "at q=1 the term that eps weighs",
+    },
+    identities=(
+        ("poly1(p, y, eps=0)", "ce(p, y)"),
+        ("poly1(p, y, eps=2)", "ce(p, y) + 2*gce(p, y, q=1)"),
+    ),
 )
 def poly1(p: Tensor, y: Tensor, *, eps: Number = 1.0) -> Tensor:
     """Cross entropy with the first coefficient of its power series changed.
@@ -322,105 +442,3 @@ def poly1_of_prob(p: Tensor, y: Tensor, *, eps: Number = 1.0) -> Tensor:
     """Poly-1 loss of class probabilities."""
     own = at_label(p, y)
     return -log_prob(own) + eps * (1 - own)
-
-
-@loss(
-    "kl_div",
-    signature="class_logits|class_log_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]",
-    family="classification",
-    values="[0, inf)",
-    latex=r"\sum_c y_c (\log y_c - \log q_c), \quad q = \mathrm{softmax}(p)",
-    reference=Reference("S. Kullback and R. A. Leibler", "On Information and Sufficiency", 1951),
-    conventions=(
-        "The divergence of the prediction from the target: KL(target, prediction).",
-        "Classes are summed, so the mean over [B, C] inputs is PyTorch's 'batchmean'.",
-        "A target of 0 contributes 0.",
-        *OF_PROBABILITIES,
-    ),
-    pitfalls=("Not symmetric: with the arguments swapped it seeks one mode of the target.",),
-    examples=(Example("kl_div(p, y)", 0.6931471805599453, {"p": [[0.0, 0.0]], "y": [[1.0, 0.0]]}),),
-)
-def kl_div(p: Tensor, y: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of a predicted distribution from a target distribution.
-
-    Cross entropy less the target's own entropy: the same gradient, and 0 at a perfect match.
-
-    Shape:
-        p and y alike with the class axis; one value a position.
-
-    Example:
-        `4*kl_div(student/2, softmax(teacher/2))`
-    """
-    return wide(y * (log_prob(y) - finite(p))).sum(1)
-
-
-@overload("kl_div", signature="class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]")
-def kl_div_of_prob(p: Tensor, y: Tensor) -> Tensor:
-    """Kullback-Leibler divergence between class probabilities."""
-    return kl_div(log_prob(p), y)
-
-
-@overload(
-    "js",
-    signature=(
-        "class_logits|class_prob[B, C, *S], class_logits|class_prob[B, C, *S] -> loss[B, *S]"
-    ),
-)
-@loss(
-    "js",
-    signature="class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]",
-    family="classification",
-    values="[0, inf)",
-    latex=(
-        r"\tfrac12 \sum_c \left[p_c \log \frac{p_c}{m_c} + y_c \log \frac{y_c}{m_c}\right],"
-        r" \quad m = \tfrac12 (p + y)"
-    ),
-    reference=Reference("J. Lin", "Divergence Measures Based on the Shannon Entropy", 1991),
-    conventions=(
-        "Natural logarithm: between 0 and log 2.",
-        "The divergence itself; the Jensen-Shannon distance is its root.",
-        *OF_PROBABILITIES,
-    ),
-    examples=(Example("js(p, y)", 0.6931471805599453, {"p": [[1.0, 0.0]], "y": [[0.0, 1.0]]}),),
-)
-def js(p: Tensor, y: Tensor) -> Tensor:
-    """Jensen-Shannon divergence: how far two distributions are from their mean.
-
-    Symmetric and bounded, also where one of them is 0.
-
-    Shape:
-        p and y alike with the class axis; one value a position.
-
-    Example:
-        `ce(p, y) + js(softmax(p), softmax(q))`
-    """
-    log_m = log_prob((p + y) / 2)
-    each = p * (log_prob(p) - log_m) + y * (log_prob(y) - log_m)
-    # Rounding may fall below 0, and callers take the root.
-    return 0.5 * floored(wide(each).sum(1), 0.0)
-
-
-@loss(
-    "hinge",
-    signature="score[*S], sign[*S] -> loss[*S]",
-    family="classification",
-    values="[0, inf)",
-    latex=r"\max(0,\ m - y p)",
-    reference=Reference("C. Cortes and V. Vapnik", "Support-Vector Networks", 1995),
-    ranges={"margin": "[0, inf)"},
-    conventions=("Targets are -1 and 1; on the margin itself the gradient is 0.",),
-    examples=(Example("hinge(p, y)", 1.0, {"p": [0.5, 0.5], "y": [1.0, -1.0]}),),
-)
-def hinge(p: Tensor, y: Tensor, *, margin: Number = 1.0) -> Tensor:
-    """How far a score falls short of the margin on its target's side.
-
-    Args:
-        margin: the score from which an element costs nothing; 0 is the perceptron's loss.
-
-    Shape:
-        p and y alike, any shape; one value an element.
-
-    Example:
-        `hinge(score, y)`
-    """
-    return (margin - y * p).relu()

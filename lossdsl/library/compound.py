@@ -13,10 +13,11 @@ from lossdsl.functions.precision import wide
 from lossdsl.library.classification import finite
 from lossdsl.library.embedding import guarded_root
 from lossdsl.library.guarded import log_complement, log_prob, mean_over, power
-from lossdsl.library.overlap import overlap_sums, share, tversky_of
+from lossdsl.library.overlap import overlap_sums, share
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.regions import MASKED, pixels, without
 from lossdsl.library.registry import loss, overload
+from lossdsl.library.tversky import tversky_of
 
 OF_SCORES = "class_logits|class_log_prob[B, C, *S], labels|one_hot|class_prob[B, C, *S] -> loss[B]"
 OF_PROBS = "class_prob[B, C, *S], labels|one_hot|class_prob[B, C, *S] -> loss[B]"
@@ -75,6 +76,24 @@ def combo_of(
     ),
     mask="inside",
     class_weight="classes",
+    use=(
+        "Organs of uneven size of which misses and false alarms have unlike prices: beta sets "
+        "those, Dice looks after the size."
+    ),
+    avoid=(
+        "Equal prices, or classes that exclude each other: a plain sum of `dice` with `bce` or "
+        "`ce` shows its weights."
+    ),
+    checked="The paper's formula in NumPy, image by image.",
+    related={
+        "dice": "alpha = 0",
+        "bce": "half of it is this at alpha = 1",
+        "unified_focal": "focal forms of both",
+    },
+    identities=(
+        ("combo(p, y)", "0.25*bce(p, y) + 0.5*dice(p, y)"),
+        ("combo(p, y, alpha=0)", "dice(p, y)"),
+    ),
 )
 def combo(
     p: Tensor,
@@ -180,6 +199,18 @@ def exp_log_of(
     ),
     mask="inside",
     lengths={"C": "frequency"},
+    use=(
+        "Volumes whose smallest structures stay poor: powers below 1 keep the slope up where a "
+        "class is nearly right."
+    ),
+    avoid="Objects of like size, where a sum of `ce` and `dice` has fewer numbers to tune.",
+    checked="The paper's formula in NumPy, image by image.",
+    related={
+        "focal_tversky": "a power of the overlap, without a logarithm",
+        "unified_focal": "focal forms of both parts",
+        "ce": "its other part with gamma_ce = 1",
+    },
+    identities=(("exp_log(p, y, dice_share=0, gamma_ce=1)", "ce(p, y)"),),
 )
 def exp_log(
     p: Tensor,
@@ -292,6 +323,24 @@ def unified_of(
         ),
     ),
     mask="inside",
+    use=(
+        "Imbalanced medical masks, with three numbers in place of those of `softmax_focal` and "
+        "`focal_tversky`."
+    ),
+    avoid=(
+        "Classes of which none is a background, since it treats class 0 apart; and slight "
+        "imbalance: a sum of `ce` and `dice`."
+    ),
+    checked="`monai.losses.AsymmetricUnifiedFocalLoss`, and the paper's formula in NumPy.",
+    related={
+        "focal_tversky": "its overlap part, but for the background",
+        "softmax_focal": "fades every class, not the background alone",
+        "combo": "without focus",
+    },
+    identities=(
+        ("unified_focal(p, y, weight_ce=0, gamma=0)", "tversky(p, labels(y), fp=0.4, fn=0.6)"),
+        ("unified_focal(p, y, weight_ce=1, delta=0.5, gamma=0)", "0.5*ce(p, y)"),
+    ),
 )
 def unified_focal(
     p: Tensor,

@@ -14,6 +14,10 @@ from lossdsl.library.overlap import share
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
 
+# What the identities below declare.
+PAIR = "input p: mask[B, C, *S]; input y: mask[B, C, *S]; "
+SOFT = "input p: prob[B, C, *S]; input y: prob[B, C, *S]; "
+
 MAPS = "logits|prob[B, C, *S], mask[B, C, *S] -> loss[B, C, *S]"
 EXCLUSIVE = "class_logits|class_prob[B, C, *S], labels|one_hot[B, C, *S] -> loss[B, C, *S]"
 
@@ -88,6 +92,24 @@ def edge_distances(inside: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
             {"p": [[[0.5, 0.5, 0.5, 0.5]]], "y": [[[1.0, 1.0, 0.0, 0.0]]]},
         ),
     ),
+    use=(
+        "Small or thin targets, beside `dice` or `generalized_dice` and with a weight that grows: "
+        "false alarms cost by their distance."
+    ),
+    avoid=(
+        "Alone, where it gets stuck at empty masks: add it to `dice`. Contours that are judged by "
+        "their worst point: `hausdorff_dt`. Vessels and roads: `cldice`."
+    ),
+    checked=(
+        "`scipy.ndimage.distance_transform_edt` in the authors' form, and "
+        "`monai.losses.BoundaryLoss`."
+    ),
+    related={
+        "hausdorff_dt": "distances from the prediction's edge too",
+        "dice": "overlap, which it is added to",
+        "cldice": "centre lines in place of edges",
+    },
+    identities=(("boundary(p, y)", "boundary(sigmoid(p), y)"),),
 )
 def boundary(p: Tensor, y: Tensor) -> Tensor:
     """Predicted probability times the signed distance from the target's edge.
@@ -134,6 +156,18 @@ def boundary(p: Tensor, y: Tensor) -> Tensor:
             {"p": [[[1.0, 1.0, 1.0, 0.0]]], "y": [[[1.0, 1.0, 0.0, 0.0]]]},
         ),
     ),
+    use="Contours that are judged by their largest deviation, as in radiotherapy, beside `dice`.",
+    avoid=(
+        "The start of training, when squares of distances drown all else: a small weight, or "
+        "`boundary` first. Vessels and roads: `cldice`."
+    ),
+    checked="SciPy's distance transform, and `monai.losses.HausdorffDTLoss`.",
+    related={
+        "boundary": "linear, from the target's edge alone",
+        "dice": "overlap, which it is added to",
+        "mse": "without the weight",
+    },
+    identities=((f"{PAIR}hausdorff_dt(p, y)", f"{PAIR}hausdorff_dt(y, p)"),),
 )
 def hausdorff_dt(p: Tensor, y: Tensor, *, alpha: Number = 2.0) -> Tensor:
     """Squared error weighted by how far a pixel lies from the edges of prediction and target.
@@ -221,6 +255,19 @@ def skeleton(x: Tensor, iterations: int) -> Tensor:
     ),
     mask="inside",
     class_weight="classes",
+    use=(
+        "Vessels, roads, nerves: that lines are whole counts, and their width hardly does. Usually "
+        "half and half with `dice`."
+    ),
+    avoid=(
+        "Compact objects, which have no centre line worth the name: `dice`. Contours: `boundary`."
+    ),
+    checked="`monai.losses.SoftclDiceLoss`.",
+    related={
+        "dice": "of whole masks",
+        "boundary": "distances from the edge",
+    },
+    identities=((f"{SOFT}cldice(p, y)", f"{SOFT}cldice(y, p)"),),
 )
 def cldice(
     p: Tensor,

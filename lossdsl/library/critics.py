@@ -57,6 +57,30 @@ def relative(up: Tensor, down: Tensor, mask: Tensor | None) -> Tensor:
     mask="inside",
     conventions=OF_ALL,
     pitfalls=(NOT_DETACHED, *OF_THE_BATCH),
+    use=(
+        "Super-resolution as ESRGAN: a real image is to look more real than the average fake,"
+        " and the generator learns from real images too."
+    ),
+    avoid=(
+        "Batches of one or two, whose means are noise: `rpgan_d` compares pairs. Nothing to"
+        " compare with: `gan_d`."
+    ),
+    checked=(
+        "`torch.nn.functional.binary_cross_entropy_with_logits` of the differences to the other"
+        " side's mean"
+    ),
+    related={
+        "ragan_g": "the generator's side",
+        "rpgan_d": "pairs in place of means",
+        "gan_d": "absolute scores",
+    },
+    identities=(
+        (
+            "input real: score[*S]; input fake: score[*S]; ragan_d(real, fake)",
+            "input real: score[*S]; input fake: score[*S]; "
+            "gan_d(real - mean(fake), fake - mean(real))",
+        ),
+    ),
     examples=(Example("ragan_d(real, fake)", 0.3618490390919649, PAIRED),),
 )
 def ragan_d(real: Tensor, fake: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -80,6 +104,20 @@ def ragan_d(real: Tensor, fake: Tensor, *, mask: Tensor | None = None) -> Tensor
     mask="inside",
     conventions=OF_ALL,
     pitfalls=OF_THE_BATCH,
+    use=(
+        "The generator against ragan_d: fakes above the average real image, and real ones below"
+        " the average fake."
+    ),
+    avoid="Batches of one or two: `rpgan_g`. A discriminator of absolute scores: `gan_g`.",
+    checked=(
+        "`torch.nn.functional.binary_cross_entropy_with_logits` of the differences to the other"
+        " side's mean"
+    ),
+    related={
+        "ragan_d": "the discriminator's side",
+        "rpgan_g": "pairs in place of means",
+    },
+    identities=(("ragan_g(real, fake)", "ragan_d(fake, real)"),),
     examples=(Example("ragan_g(real, fake)", 4.361849039091965, PAIRED),),
 )
 def ragan_g(real: Tensor, fake: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -102,6 +140,25 @@ def ragan_g(real: Tensor, fake: Tensor, *, mask: Tensor | None = None) -> Tensor
     reference=RELATIVISTIC,
     conventions=("Real and fake scores are compared in pairs, element by element.", RAW),
     pitfalls=(NOT_DETACHED,),
+    use=(
+        "A plain GAN that is to cover all modes, with penalties on the gradients at real and at"
+        " fake samples."
+    ),
+    avoid=(
+        "Real and fake batches of different sizes: `ragan_d` compares with means, `gan_d` with"
+        " nothing."
+    ),
+    checked="`scipy.special.log_expit`",
+    related={
+        "rpgan_g": "the generator's side",
+        "ragan_d": "means in place of pairs",
+        "bpr": "the same formula, of rankings",
+        "bradley_terry": "the same formula, of answers",
+    },
+    identities=(
+        ("rpgan_d(real, fake)", "input real: score[*S]; input fake: score[*S]; gan_g(real - fake)"),
+        ("rpgan_d(real, fake)", "bpr(real, fake)"),
+    ),
     examples=(Example("rpgan_d(real, fake)", 0.1269280110429725, PAIRED),),
 )
 def rpgan_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -123,6 +180,14 @@ def rpgan_d(real: Tensor, fake: Tensor) -> Tensor:
     latex=r"-\log \sigma(f - r)",
     reference=RELATIVISTIC,
     conventions=("Real and fake scores are compared in pairs, element by element.", RAW),
+    use="The generator against rpgan_d: each fake is to score above its real partner.",
+    avoid="Batches of different sizes: `ragan_g`. A discriminator of absolute scores: `gan_g`.",
+    checked="rpgan_d with its arguments exchanged, itself against `scipy.special.log_expit`",
+    related={
+        "rpgan_d": "the discriminator's side",
+        "ragan_g": "means in place of pairs",
+    },
+    identities=(("rpgan_g(real, fake)", "rpgan_d(fake, real)"),),
     examples=(Example("rpgan_g(real, fake)", 2.1269280110429727, PAIRED),),
 )
 def rpgan_g(real: Tensor, fake: Tensor) -> Tensor:
@@ -151,6 +216,27 @@ def rpgan_g(real: Tensor, fake: Tensor) -> Tensor:
         RAW,
     ),
     pitfalls=(NOT_DETACHED,),
+    use=(
+        "Text-to-image discriminators: a real image beside a wrong text is an error too, so the"
+        " text cannot be ignored."
+    ),
+    avoid=(
+        "Conditions that cannot be paired wrongly, or none: `gan_d`. Texts that are merely to be"
+        " near: `clip`."
+    ),
+    checked="`scipy.special.log_expit`",
+    related={
+        "gan_d": "without the wrong pairs",
+        "clip": "matches images and texts without generating any",
+        "text_image_matching": "the match as a margin",
+    },
+    identities=(
+        (
+            "matching_aware_d(real, wrong, fake)",
+            "input real: score[*S]; input wrong: score[*S]; input fake: score[*S]; "
+            "0.5*gan_d(real, wrong) + 0.5*gan_d(real, fake)",
+        ),
+    ),
     examples=(
         Example(
             "matching_aware_d(r, w, f)",
@@ -181,6 +267,23 @@ def matching_aware_d(real: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
         "r and f are energies, low for what looks real: an autoencoder's reconstruction errors.",
     ),
     pitfalls=("Nothing is detached inside: give the energy of detached images to train D alone.",),
+    use=(
+        "A discriminator that is an autoencoder: low reconstruction error for real samples, at"
+        " least the margin for fakes."
+    ),
+    avoid="A discriminator with plain scores: `hinge_gan_d`, which has a margin on both sides.",
+    checked="the paper's formula in NumPy",
+    related={
+        "hinge_gan_d": "a margin for real scores too",
+        "pulling_away": "keeps its generator from giving one sample",
+        "hinge": "the fake's side by itself",
+    },
+    identities=(
+        (
+            "ebgan_d(real, fake)",
+            "input real: real[*S]; input fake: real[*S]; mean(real) + hinge(fake, 1, margin=10)",
+        ),
+    ),
     examples=(Example("ebgan_d(real, fake, margin=2)", 1.5, {"real": [0.5], "fake": [1.0]}),),
 )
 def ebgan_d(real: Tensor, fake: Tensor, *, margin: Number = 10.0) -> Tensor:
@@ -207,6 +310,20 @@ def ebgan_d(real: Tensor, fake: Tensor, *, margin: Number = 10.0) -> Tensor:
     mask="inside",
     conventions=("A batch of one costs 0.", "A masked row is in no pair."),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Against a generator that gives one sample, beside the energy in an EBGAN: the codes of"
+        " a batch are kept at right angles."
+    ),
+    avoid=(
+        "Learning representations: `barlow_twins` and `vicreg` part components. More samples"
+        " than components cannot all stand at right angles."
+    ),
+    checked="`torch.nn.functional.cosine_similarity` of all pairs in a loop",
+    related={
+        "ebgan_d": "what it goes beside",
+        "barlow_twins": "decorrelates components in place of samples",
+        "nt_xent": "parts samples, but keeps views together",
+    },
     examples=(Example("pulling_away(x)", 0.5, {"x": [[1.0, 0.0], [1.0, 1.0]]}),),
 )
 def pulling_away(x: Tensor, *, mask: Tensor | None = None) -> Tensor:

@@ -45,6 +45,28 @@ def quality_of(log_p: Tensor, log_q: Tensor, y: Tensor, beta: Number) -> Tensor:
         *OF_PROBABILITIES,
     ),
     pitfalls=("Detectors divide the sum by the number of positives: per=, not the mean.",),
+    use=(
+        "One-stage detectors whose class score is to say how well the box fits as well, so that"
+        " ranking by score ranks by fit."
+    ),
+    avoid=(
+        "Targets of 0 and 1 alone: it is `focal` without alpha there. Very few positives:"
+        " `varifocal` lets only the negatives fade."
+    ),
+    checked="the paper's formula, element by element in plain Python",
+    related={
+        "focal": "for targets of 0 and 1",
+        "varifocal": "positives weigh by their quality and do not fade",
+        "distribution_focal": "the same paper's loss of a box's sides",
+        "bce": "the same without the weight",
+    },
+    identities=(
+        ("quality_focal(p, y, beta=0)", "bce(p, y)"),
+        (
+            "input p: logits[*S]; input y: mask[*S]; quality_focal(p, y)",
+            "input p: logits[*S]; input y: mask[*S]; focal(p, y, alpha=none)",
+        ),
+    ),
     examples=(Example("quality_focal(p, y)", 0.17328679513998632, {"p": [0.0], "y": [1.0]}),),
 )
 def quality_focal(p: Tensor, y: Tensor, *, beta: Number = 2.0) -> Tensor:
@@ -96,6 +118,26 @@ def varifocal_of(log_p: Tensor, log_q: Tensor, y: Tensor, alpha: Number, gamma: 
         *OF_PROBABILITIES,
     ),
     pitfalls=("Detectors divide the sum by the number of positives: per=, not the mean.",),
+    use=(
+        "Dense detectors that score a box by its overlap: positives weigh by that quality, and"
+        " only negatives fade when easy."
+    ),
+    avoid=(
+        "Boxes that are all poor, as early in training: positives hardly weigh; `quality_focal`"
+        " treats both sides alike. Targets of 0 and 1: `focal`."
+    ),
+    checked="the paper's formula, element by element in plain Python",
+    related={
+        "quality_focal": "the distance to the target is the weight, on both sides",
+        "focal": "for targets of 0 and 1",
+        "bce": "the same without any weight",
+    },
+    identities=(
+        (
+            "input p: logits[*S]; input y: mask[*S]; varifocal(p, y, alpha=1, gamma=0)",
+            "input p: logits[*S]; input y: mask[*S]; bce(p, y)",
+        ),
+    ),
     examples=(
         Example(
             "varifocal(p, y)",
@@ -153,6 +195,25 @@ def heat_map_of(log_p: Tensor, log_q: Tensor, y: Tensor, alpha: Number, beta: Nu
         "Detectors divide the sum by the number of peaks: per=sum(y == 1), not the mean.",
         "Only a target of exactly 1 is a peak: heat maps that were resized have none.",
     ),
+    use=(
+        "Heat maps of centres or keypoints (CornerNet, CenterNet), with a bump that is exactly 1"
+        " at each object."
+    ),
+    avoid=(
+        "Heat maps without an exact 1, as after resizing: all of it counts as negative;"
+        " `quality_focal` or `mse` take any target."
+    ),
+    checked="the paper's formula, element by element in plain Python",
+    related={
+        "focal": "without bumps around the positives",
+        "quality_focal": "a target between 0 and 1 is what to reach, not how near a peak is",
+    },
+    identities=(
+        (
+            "input p: logits[*S]; input y: mask[*S]; gaussian_focal(p, y)",
+            "input p: logits[*S]; input y: mask[*S]; focal(p, y, alpha=none)",
+        ),
+    ),
     examples=(
         Example(
             "gaussian_focal(p, y)",
@@ -199,6 +260,27 @@ def gaussian_focal_of_prob(
         *OF_PROBABILITIES,
     ),
     pitfalls=("Targets are in units of bins: distances in pixels are divided by the stride.",),
+    use=(
+        "The sides of a box as a softmax over bins, where borders are blurred or hidden: the"
+        " spread says how sure the network is."
+    ),
+    avoid=(
+        "Sides that are plain numbers: `smooth_l1` or `l1`. Alone: it sees each side, not the"
+        " box; add `giou` or `ciou`."
+    ),
+    checked="the paper's formula, row by row in plain Python",
+    related={
+        "ce": "the same of whole distances",
+        "quality_focal": "the same paper's loss of the class score",
+        "smooth_l1": "of sides that are numbers",
+    },
+    identities=(
+        (
+            "input p: class_logits[B, C, *S]; input y: labels[B, *S]; "
+            "distribution_focal(p, real(y), mask=(y >= 0))",
+            "ce(p, y)",
+        ),
+    ),
     examples=(
         Example(
             "distribution_focal(class_prob(p), y)",

@@ -44,6 +44,31 @@ def by_sample(value: Tensor, like: Tensor) -> Tensor:
         "alpha-bar is a constant: no gradient goes into it.",
         *ELEMENTS,
     ),
+    use=(
+        "Diffusion over all noise levels, pure noise included: distillation, video, schedules"
+        " that end in zero signal."
+    ),
+    avoid=(
+        "Straight paths from noise to data: `flow_matching`. Moderate noise alone:"
+        " `noise_prediction` is simpler."
+    ),
+    checked=(
+        "the paper's formula in NumPy, and the rotation of sample and noise that defines the"
+        " velocity"
+    ),
+    related={
+        "noise_prediction": "the noise itself",
+        "flow_matching": "the velocity of straight paths",
+        "min_snr": "weighs the steps, also of velocities",
+    },
+    identities=(
+        (
+            "input v: real[B, D]; input x: real[B, D]; input e: real[B, D]; input a: prob[B]; "
+            "v_prediction(v, x, e, a)",
+            "input v: real[B, D]; input x: real[B, D]; input e: real[B, D]; input a: prob[B]; "
+            "mse(v, sqrt(a)[:, none]*e - sqrt(1 - a)[:, none]*x)",
+        ),
+    ),
     examples=(
         Example(
             "v_prediction(v, x, e, a)",
@@ -85,6 +110,23 @@ def v_prediction(v: Tensor, x0: Tensor, noise: Tensor, alpha_bar: Tensor) -> Ten
         *ELEMENTS,
     ),
     pitfalls=("Some codes run time from data to noise: exchange the two ends there.",),
+    use="Generative flows along straight paths, which need few steps to sample.",
+    avoid=(
+        "Checkpoints of diffusion models with a noise schedule: `noise_prediction` or"
+        " `v_prediction`, as they were trained."
+    ),
+    checked="the difference quotient of the path",
+    related={
+        "v_prediction": "the velocity along a noise schedule",
+        "noise_prediction": "the noise itself",
+        "mse": "the same with a target made before",
+    },
+    identities=(
+        (
+            "flow_matching(v, a, b)",
+            "input v: real[B, *S]; input a: real[B, *S]; input b: real[B, *S]; mse(v, b - a)",
+        ),
+    ),
     examples=(Example("flow_matching(v, a, b)", 4.0, {"v": [[1.0]], "a": [[2.0]], "b": [[5.0]]}),),
 )
 def flow_matching(v: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
@@ -116,6 +158,24 @@ def flow_matching(v: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
         "The divisor is SNR where noise is predicted, SNR + 1 for 'v', and 1 for 'x0'.",
         "The signal-to-noise ratio is alpha-bar / (1 - alpha-bar), a constant without gradient.",
         *ELEMENTS,
+    ),
+    use="Diffusion training that converges slowly because steps with little noise rule the others.",
+    avoid=(
+        "Weights of your own for the steps: `noise_prediction` or `v_prediction` with weight=."
+        " Flows: `flow_matching`."
+    ),
+    checked="the paper's formula in NumPy, and the agreement of its three targets",
+    related={
+        "noise_prediction": "all steps alike",
+        "v_prediction": "makes the velocity that it may weigh",
+        "mse": "the same with weight=",
+    },
+    identities=(
+        (
+            "min_snr(p, y, snr)",
+            "input p: real[B, *S]; input y: real[B, *S]; input snr: positive[B]; "
+            "mse(p, y, weight=minimum(snr, 5)/snr)",
+        ),
     ),
     examples=(
         Example("min_snr(p, y, snr)", 0.5 * 4, {"p": [[2.0]], "y": [[0.0]], "snr": [10.0]}),
@@ -176,6 +236,27 @@ def min_snr(
         "The model's mean is a constant, as in the paper: the bound trains the variance alone.",
     ),
     pitfalls=("The paper weighs it by 0.001 beside noise_prediction.",),
+    use=(
+        "Learned variances of a diffusion model, with weight 0.001 beside noise_prediction:"
+        " better likelihoods and fewer steps."
+    ),
+    avoid=(
+        "Fixed variances: `noise_prediction` alone. Means that are to learn from the divergence:"
+        " `kl_gaussian`."
+    ),
+    checked="`torch.distributions.kl_divergence`, in bits a dimension",
+    related={
+        "kl_gaussian": "the sum in natural units, with a gradient into all four",
+        "noise_prediction": "what it goes beside",
+    },
+    identities=(
+        (
+            "input m: real[B, D]; input s: real[B, D]; input n: real[B, D]; "
+            "input t: real[B, D]; diffusion_vlb(m, s, n, t)",
+            "input m: real[B, D]; input s: real[B, D]; input n: real[B, D]; "
+            "input t: real[B, D]; kl_gaussian(m, s, n, t)/(D*log(2))",
+        ),
+    ),
     examples=(
         Example(
             "diffusion_vlb(m, s, n, t)",

@@ -12,6 +12,9 @@ from lossdsl.library.guarded import floored, log_prob
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
 
+# What the identities below declare.
+PROBS = "input p: class_prob[B, C, *S]; input q: class_prob[B, C, *S]; "
+
 FROM_SCORES = "class_logits|class_log_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]"
 FROM_PROBS = "class_prob[B, C, *S], class_prob[B, C, *S] -> loss[B, *S]"
 
@@ -45,6 +48,24 @@ KULLBACK = Reference("S. Kullback and R. A. Leibler", "On Information and Suffic
             0.5232481437645479,
             {"s": [[0.0, 0.0]], "t": [[2.1972245773362196, 0.0]]},
         ),
+    ),
+    use=(
+        "A student that learns from a teacher's scores, beside `ce` on the labels: temperatures "
+        "above 1 show it the small classes."
+    ),
+    avoid=(
+        "Targets that are probabilities already: `kl_div`. Features rather than scores: `mse` or "
+        "`cosine_distance`."
+    ),
+    checked="`torch.nn.functional.kl_div` of both softened, times T².",
+    related={
+        "kl_div": "at temperature 1",
+        "reverse_kl": "a student that picks one mode",
+        "generalized_js": "between the two directions",
+    },
+    identities=(
+        ("kd(p, z, temperature=1)", "kl_div(p, softmax(z))"),
+        ("kd(p, z, temperature=2)", "4*kl_div(p/2, softmax(z/2))"),
     ),
 )
 def kd(student: Tensor, teacher: Tensor, *, temperature: Number = 4.0) -> Tensor:
@@ -82,6 +103,24 @@ def kd(student: Tensor, teacher: Tensor, *, temperature: Number = 4.0) -> Tensor
     examples=(
         Example("reverse_kl(p, y)", 0.14384103622589045, {"p": [[0.0, 0.0]], "y": [[0.25, 0.75]]}),
     ),
+    use=(
+        "A small student of a broad teacher, such as a language model: it settles on one mode "
+        "rather than on the average of all."
+    ),
+    avoid=(
+        "All modes of the target: `kl_div`. Targets with exact zeros, of which each costs up to "
+        "100: `js`."
+    ),
+    checked="`scipy.special.rel_entr`.",
+    related={
+        "kl_div": "the other direction: covers all modes",
+        "symmetric_kl": "a mixture of both",
+        "js": "bounded",
+    },
+    identities=(
+        ("reverse_kl(p, q)", "symmetric_kl(p, q, ratio=1)"),
+        (f"{PROBS}reverse_kl(p, q)", f"{PROBS}kl_div(q, p)"),
+    ),
 )
 def reverse_kl(p: Tensor, y: Tensor) -> Tensor:
     """Kullback-Leibler divergence of a target from a prediction: it seeks one mode of the target.
@@ -117,6 +156,21 @@ def reverse_kl_of_prob(p: Tensor, y: Tensor) -> Tensor:
         Example(
             "symmetric_kl(p, y)", 0.13732653608351372, {"p": [[0.0, 0.0]], "y": [[0.25, 0.75]]}
         ),
+    ),
+    use="Two predictions of equal standing, such as two passes with dropout, that should agree.",
+    avoid=(
+        "Predictions that may contradict each other wholly, since it is unbounded: `js`. A target "
+        "that is fixed: `kl_div`."
+    ),
+    checked="`scipy.special.rel_entr`, in both directions.",
+    related={
+        "js": "bounded",
+        "kl_div": "ratio = 0",
+        "reverse_kl": "ratio = 1",
+    },
+    identities=(
+        ("symmetric_kl(p, q)", "0.5*kl_div(p, q) + 0.5*reverse_kl(p, q)"),
+        (f"{PROBS}symmetric_kl(p, q)", f"{PROBS}symmetric_kl(q, p)"),
     ),
 )
 def symmetric_kl(p: Tensor, y: Tensor, *, ratio: Number = 0.5) -> Tensor:
@@ -169,6 +223,24 @@ def symmetric_kl_of_prob(p: Tensor, y: Tensor, *, ratio: Number = 0.5) -> Tensor
             {"p": [[1.0, 0.0]], "y": [[0.0, 1.0]]},
         ),
     ),
+    use=(
+        "Distillation of language models on their own samples: a small beta acts like `kl_div`, a "
+        "large one like `reverse_kl`, and both stay bounded."
+    ),
+    avoid=(
+        "A beta near 0 or 1 without a weight to make up for it, since value and slope fade there: "
+        "`kl_div` and `reverse_kl` are those ends."
+    ),
+    checked="`scipy.special.rel_entr` to the mixture.",
+    related={
+        "js": "beta = 0.5",
+        "kl_div": "its slope, in units of beta, near beta = 0",
+        "reverse_kl": "the same near beta = 1",
+    },
+    identities=(
+        ("generalized_js(p, q)", "js(p, q)"),
+        ("generalized_js(p, q, beta=0.2)", "generalized_js(q, p, beta=0.8)"),
+    ),
 )
 def generalized_js(p: Tensor, y: Tensor, *, beta: Number = 0.5) -> Tensor:
     """Jensen-Shannon divergence with unequal weights.
@@ -203,6 +275,24 @@ def generalized_js(p: Tensor, y: Tensor, *, beta: Number = 0.5) -> Tensor:
     reference="The largest difference in probability that two distributions give to an event.",
     pitfalls=("Of distributions; the total variation of images is tv.",),
     examples=(Example("tvd(p, y)", 0.25, {"p": [[0.5, 0.5]], "y": [[0.25, 0.75]]}),),
+    use=(
+        "A bounded distance in probability: reports, and distillation from teachers whose small "
+        "probabilities are noise."
+    ),
+    avoid=(
+        "Predictions that start far off, where its slope vanishes through the softmax: `kl_div`. "
+        "Images: `tv`."
+    ),
+    checked="The largest difference over all events, one by one.",
+    related={
+        "js": "smooth where the two are equal",
+        "kl_div": "bounds it from above, by Pinsker's inequality",
+        "l1": "twice this over the number of classes",
+    },
+    identities=(
+        ("tvd(p, q)", "tvd(q, p)"),
+        ("tvd(p, q)", "0.5*size(p, 1)*l1(p, q)"),
+    ),
 )
 def tvd(p: Tensor, y: Tensor) -> Tensor:
     """Total variation distance of two distributions.

@@ -68,6 +68,26 @@ def match_loss(similarity: Tensor) -> Tensor:
         "A dissimilar pair of identical vectors has no direction to part: loss m^2, gradient 0.",
     ),
     pitfalls=("For contrast against many negatives use info_nce or clip.",),
+    use=(
+        "Pairs with a yes or a no, such as signatures or duplicates: similar ones onto one"
+        " point, others at least a margin apart."
+    ),
+    avoid=(
+        "Labelled batches, in which all pairs come for free: `supcon` or `multi_similarity`."
+        " Views without labels: `nt_xent`."
+    ),
+    checked="the paper's formula, pair by pair in NumPy",
+    related={
+        "triplet": "only the order of two distances counts",
+        "cosine_embedding": "angles in place of distances",
+        "info_nce": "many negatives at once, no margin",
+    },
+    identities=(
+        (
+            "contrastive(a, a, y)",
+            "input a: embedding[N, D]; input y: mask[N]; mean(1 - y) + mse(a, a)",
+        ),
+    ),
     examples=(
         Example(
             "contrastive(a, b, y, margin=2)",
@@ -112,6 +132,25 @@ def contrastive(a: Tensor, b: Tensor, y: Tensor, *, margin: Number = 1.0) -> Ten
         " the difference. FaceNet: squared=true, margin=0.2 on unit vectors.",
         "The distance of identical vectors has gradient 0.",
         "The mean counts every triplet, also those that already keep the margin.",
+    ),
+    use="Ranking by distance where triplets come with the data, or were mined before.",
+    avoid=(
+        "Triplets drawn at random, most of which soon cost nothing: `triplet_batch_hard` or"
+        " `triplet_semi_hard` find them in labelled batches."
+    ),
+    checked="`torch.nn.functional.triplet_margin_loss` with its gradient, and NumPy's norms",
+    related={
+        "triplet_batch_hard": "finds the hardest triplets of a batch itself",
+        "triplet_semi_hard": "finds negatives just beyond the positives",
+        "contrastive": "each distance against a margin of its own",
+        "margin_ranking": "the same hinge of two scores",
+    },
+    identities=(
+        (
+            "triplet(a, p, n)",
+            "input a: embedding[N, D]; input p: embedding[N, D]; input n: embedding[N, D]; "
+            "margin_ranking(norm(a - n, over=[1]), norm(a - p, over=[1]), 1, margin=1)",
+        ),
     ),
     examples=(
         Example(
@@ -169,6 +208,32 @@ def triplet(
         "One direction, query to key; clip is the mean of both.",
     ),
     pitfalls=("The value depends on the batch: halves of a batch do not add up to the whole.",),
+    use=(
+        "Queries and keys, or two views: contrast within the batch, or against a queue of old"
+        " keys as in MoCo."
+    ),
+    avoid=(
+        "Small batches without a queue, with few negatives: `byol` and `vicreg` need none."
+        " Labels at hand: `supcon`."
+    ),
+    checked="`sklearn.metrics.log_loss` of a softmax from SciPy, and a loop over the bank",
+    related={
+        "clip": "the mean of both directions",
+        "nt_xent": "both views of all samples are in every denominator",
+        "n_pairs": "inner products of raw vectors",
+        "supcon": "positives by label",
+    },
+    identities=(
+        (
+            "input q: unit[N, D]; input k: unit[N, D]; info_nce(q, k, temperature=1)",
+            "input q: unit[N, D]; input k: unit[N, D]; n_pairs(q, k)",
+        ),
+        (
+            "info_nce(q, k, temperature=0.1)",
+            "input q: embedding[N, D]; input k: embedding[N, D]; "
+            "ce(10*normalize(q)@transpose(normalize(k)), labels(arange(q[:, 0])))",
+        ),
+    ),
     examples=(
         Example(
             "info_nce(q, k, temperature=1)",
@@ -224,6 +289,24 @@ def info_nce(
         "A learned temperature is the caller's: temperature=exp(-s), which CLIP keeps above 0.01.",
     ),
     pitfalls=("The value depends on the batch: halves of a batch do not add up to the whole.",),
+    use=(
+        "Two encoders for two modalities, such as images and texts, trained on matched pairs in"
+        " large batches."
+    ),
+    avoid=(
+        "Several right partners in a batch, all but one of which count as wrong: `supcon` with"
+        " labels. Small batches: `text_image_matching` with its hardest negatives."
+    ),
+    checked="two `torch.nn.functional.cross_entropy` of the similarities",
+    related={
+        "info_nce": "one direction",
+        "text_image_matching": "a margin in place of the softmax",
+        "nt_xent": "also contrasts within each side",
+    },
+    identities=(
+        ("clip(u, v)", "0.5*info_nce(u, v) + 0.5*info_nce(v, u)"),
+        ("clip(u, v)", "clip(v, u)"),
+    ),
     examples=(
         Example(
             "clip(u, v, temperature=1)",

@@ -15,9 +15,10 @@ from torch import Tensor
 from lossdsl.functions.precision import wide
 from lossdsl.library.embedding import norm
 from lossdsl.library.guarded import floored, mean_over
+from lossdsl.library.quantiles import has_levels, pinball_of
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss, overload
-from lossdsl.library.regression import has_levels, huber, pinball_of
+from lossdsl.library.regression import huber
 
 SIGNATURE = "real[*S], real[*S] -> loss[*S]"
 SCORING = Reference(
@@ -43,6 +44,24 @@ OF_FAIR = (
     ranges={"q": "(0, 1)"},
     conventions=("q = 0.5 is half of mse; implicit Q-learning calls q tau.",),
     examples=(Example("expectile(p, y, q=0.9)", 3.6, {"p": [0.0], "y": [2.0]}),),
+    use=(
+        "Costs that differ by side, with a continuous slope; values in implicit Q-learning, where "
+        "a q near 1 comes close to the best action of the data."
+    ),
+    avoid=(
+        "Statements such as 'nine of ten lie below': `quantile`. Outliers, which its squares "
+        "follow: `huber_quantile`."
+    ),
+    checked="The formula in NumPy, and `scipy.stats.expectile` as its minimiser.",
+    related={
+        "mse": "twice this at q=0.5",
+        "quantile": "lines in place of squares",
+        "huber_quantile": "between the two",
+    },
+    identities=(
+        ("expectile(p, y, q=0.5)", "0.5*mse(p, y)"),
+        ("expectile(p, y, q=0.9)", "expectile(y, p, q=0.1)"),
+    ),
 )
 def expectile(p: Tensor, y: Tensor, *, q: Number = 0.5) -> Tensor:
     """Squared error with other weights above and below: its minimiser is the `q`-expectile.
@@ -78,6 +97,18 @@ def expectile(p: Tensor, y: Tensor, *, q: Number = 0.5) -> Tensor:
     ),
     pitfalls=("tau is the level that the network saw, not a fresh one.",),
     examples=(Example("implicit_quantile(p, y, t)", 1.8, {"p": [0.0], "y": [2.0], "t": [0.9]}),),
+    use=(
+        "One network for all quantiles: a level is drawn for each element, and the network is "
+        "given it as an input."
+    ),
+    avoid="A short, fixed list of levels, which need no drawing: `quantile`.",
+    checked="`quantile` at the level that all elements share.",
+    related={
+        "quantile": "one level, or a fixed list",
+        "huber_quantile": "with its corner rounded",
+        "crps": "twice its mean over all levels, from an ensemble",
+    },
+    identities=(("implicit_quantile(p, y, 0.3)", "quantile(p, y, q=0.3)"),),
 )
 def implicit_quantile(p: Tensor, y: Tensor, tau: Tensor) -> Tensor:
     """Pinball loss of a network that is told which quantile to predict.
@@ -110,6 +141,21 @@ def implicit_quantile(p: Tensor, y: Tensor, tau: Tensor) -> Tensor:
     ),
     pitfalls=("Its minimiser lies between quantile and expectile.",),
     examples=(Example("huber_quantile(p, y, q=0.9, delta=2)", 2.7, {"p": [0.0], "y": [4.0]}),),
+    use=(
+        "Quantiles with a continuous slope, as in distributional Q-learning: one call for each "
+        "level."
+    ),
+    avoid=(
+        "Calibrated intervals where delta is not small beside the noise, since the minimiser "
+        "drifts towards the expectile: `quantile`."
+    ),
+    checked="The paper's weights in NumPy times `huber`, divided by delta.",
+    related={
+        "quantile": "its limit for a small delta",
+        "huber": "2*delta times this at q=0.5",
+        "expectile": "squares everywhere",
+    },
+    identities=(("huber_quantile(p, y, q=0.5, delta=2)", "0.25*huber(p, y, delta=2)"),),
 )
 def huber_quantile(p: Tensor, y: Tensor, *, q: Number = 0.5, delta: Number = 1.0) -> Tensor:
     """Pinball loss whose corner is rounded within `delta` of 0.
@@ -169,6 +215,28 @@ def pair_mean(distances: Tensor, fair: bool) -> Tensor:
         Example("crps(p, y)", 0.5, {"p": [[0.0, 2.0]], "y": [1.0]}),
         Example("crps(p, y, fair=true)", 0.0, {"p": [[0.0, 2.0]], "y": [1.0]}),
         Example("crps(p, y, q=[0.1, 0.9])", 1.0, {"p": [[0.0, 0.0]], "y": [1.0]}),
+    ),
+    use=(
+        "Ensembles and sampled forecasts: rewards calibration and sharpness together, in the units "
+        "of the target. With few members take fair=true."
+    ),
+    avoid=(
+        "Vectors whose components hang together: `energy_score`. Normal distributions, of which "
+        "samples are noisy: `crps_gaussian`."
+    ),
+    checked=(
+        "Loops over pairs of members in NumPy, and the integral over thresholds that defines it."
+    ),
+    related={
+        "energy_score": "for vectors",
+        "crps_gaussian": "of a normal distribution, in closed form",
+        "quantile": "its half, level by level",
+        "energy_distance": "between two samples",
+    },
+    identities=(
+        ("crps(p, y, q=[0.1, 0.9])", "2*quantile(p, y, q=[0.1, 0.9])"),
+        ("crps(p, y, q=[0.5])", "l1(p[..., 0], y)"),
+        ("crps(p[..., none], y)", "l1(p, y)"),
     ),
 )
 def crps(p: Tensor, y: Tensor, *, q: Vector | None = None, fair: bool = False) -> Tensor:
@@ -231,6 +299,20 @@ def crps_of_quantiles(p: Tensor, y: Tensor, *, q: Vector, fair: bool = False) ->
             {"m": [0.0], "y": [0.0], "v": [4.0]},
         ),
     ),
+    use=(
+        "Mean and variance of a forecast where `gaussian_nll` makes too much of far targets, as in "
+        "the calibration of weather ensembles."
+    ),
+    avoid=(
+        "Risks of the tails, to which it is lenient: `gaussian_nll`. Targets that no normal "
+        "distribution fits: `student_t_nll`, or `crps` of samples."
+    ),
+    checked="SciPy's numerical integral of the score.",
+    related={
+        "gaussian_nll": "quadratic in far residuals",
+        "crps": "of samples or quantiles",
+    },
+    identities=(("crps_gaussian(m, y, v)", "crps_gaussian(y, m, v)"),),
 )
 def crps_gaussian(mean: Tensor, target: Tensor, var: Tensor, *, eps: Number = 1e-6) -> Tensor:
     """Continuous ranked probability score of a normal distribution, in closed form.
@@ -276,6 +358,20 @@ def crps_gaussian(mean: Tensor, target: Tensor, var: Tensor, *, eps: Number = 1e
             {"x": [[[3.0, 4.0], [0.0, 0.0]]], "y": [[0.0, 0.0]]},
         ),
     ),
+    use=(
+        "Ensembles of vectors, such as paths of several steps or values at several stations, "
+        "scored as a whole."
+    ),
+    avoid=(
+        "Single numbers: `crps` is the same and takes any shape. Wrong correlations, which it "
+        "hardly notices: score differences of components with `crps` too."
+    ),
+    checked="Loops over pairs of members in NumPy.",
+    related={
+        "crps": "for single numbers",
+        "energy_distance": "between two samples",
+    },
+    identities=(("energy_score(p[..., none], y[:, none])", "crps(p, y)"),),
 )
 def energy_score(samples: Tensor, y: Tensor, *, fair: bool = False) -> Tensor:
     """Proper score of an ensemble of vectors.

@@ -97,6 +97,31 @@ def wasserstein(a: Turned, b: Turned) -> Tensor:
         "D² is in squared units of the boxes: no division by their size, as mmrotate does.",
     ),
     pitfalls=("A square has no angle: turning it costs nothing.",),
+    use=(
+        "Rotated boxes, of aerial images or text: a gradient wherever they lie, and no jump"
+        " where the angle wraps or the sides change names."
+    ),
+    avoid=(
+        "Objects of mixed sizes: an offset counts in pixels, so large ones rule; `kld_box` and"
+        " `prob_iou` count it in units of the box. Upright boxes: `ciou`."
+    ),
+    checked=(
+        "matrix square roots (`scipy.linalg.sqrtm`) of the boxes' covariances, and the closed"
+        " form of upright boxes"
+    ),
+    related={
+        "kld_box": "an offset in units of the box",
+        "prob_iou": "symmetric and in units of the box",
+        "nwd": "the same distance of upright boxes, bent by an exponential",
+    },
+    identities=(
+        (
+            "input p: positive[N, 4]; input y: positive[N, 4]; "
+            "gwd(pad(p, over=1, after=1), pad(y, over=1, after=1))",
+            "input p: positive[N, 4]; input y: positive[N, 4]; "
+            "mean(1 - 1/(1 + log1p(sum((p - y)[:, :2]**2 + (p - y)[:, 2:]**2/4, over=[1]))))",
+        ),
+    ),
     examples=(
         Example(
             "gwd(p, y, f='sqrt')",
@@ -157,6 +182,20 @@ def covariance_ratio(a: Turned, b: Turned) -> tuple[Tensor, Tensor]:
         "The divergence of the predicted distribution from the target's: KL(target, prediction).",
         THIN,
     ),
+    use=(
+        "Rotated boxes that must fit precisely, long thin ones above all: the thinner the box,"
+        " the more an offset or a wrong angle costs."
+    ),
+    avoid=(
+        "Predictions with hardly any width, by which it divides: `gwd` does not. Where both"
+        " boxes are to count alike: `prob_iou`."
+    ),
+    checked="`torch.distributions.kl_divergence` of two `MultivariateNormal`",
+    related={
+        "gwd": "offsets in pixels, whatever the box",
+        "prob_iou": "symmetric: neither box is the reference",
+        "kl_gaussian": "the same divergence of latents with diagonal covariances",
+    },
     examples=(
         Example(
             "kld_box(p, y, f='sqrt')",
@@ -208,6 +247,20 @@ def kld_box(pred: Tensor, target: Tensor, *, tau: Number = 1.0, f: Tamed = "log1
         "Equal boxes have gradient 0, though the root's slope is infinite there.",
         THIN,
     ),
+    use=(
+        "Rotated boxes with a symmetric distance in [0, 1] that can stand in for one minus the"
+        " overlap, in training and in matching."
+    ),
+    avoid=(
+        "Boxes far apart: it comes close to 1 and the gradient fades; `gwd` and `kld_box` fade"
+        " later. Upright boxes: `giou`."
+    ),
+    checked="Bhattacharyya's distance from NumPy's inverses and determinants",
+    related={
+        "gwd": "offsets in pixels",
+        "kld_box": "one box is the reference",
+        "iou": "what it stands in for, of upright boxes",
+    },
     examples=(
         Example(
             "prob_iou(p, y)",
@@ -276,6 +329,19 @@ def across_box(box: Turned, dx: Tensor, dy: Tensor) -> Tensor:
         "scale is in the unit of the boxes: the default is the mean size of objects, in pixels, "
         "of one data set of aerial images.",
     ),
+    use=(
+        "Upright boxes of a few pixels, where a shift by one pixel halves the overlap: it"
+        " changes smoothly with every offset."
+    ),
+    avoid=(
+        "Large objects or mixed sizes, which one scale in pixels does not fit: `ciou` or `giou`."
+        " Rotated boxes: `gwd`."
+    ),
+    checked="the paper's formula in PyTorch's norms, in float64",
+    related={
+        "gwd": "the distance of rotated boxes, bent differently",
+        "ciou": "overlap, centres and shapes, free of scale",
+    },
     examples=(
         Example(
             "nwd(p, y, scale=5)",

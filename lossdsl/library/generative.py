@@ -27,6 +27,21 @@ from lossdsl.library.registry import loss
         "Beside a reconstruction loss that is a mean over pixels, weight 1 is a beta-VAE with"
         " beta = number of pixels: use reduction='batchmean' there, or divide this term.",
     ),
+    use=(
+        "The latent term of a variational autoencoder whose prior is the standard normal"
+        " distribution."
+    ),
+    avoid=(
+        "A prior that is learned or conditional: `kl_gaussian`. Latents that the decoder"
+        " ignores: `free_bits`."
+    ),
+    checked="`torch.distributions.kl_divergence`, and SciPy's integral",
+    related={
+        "kl_gaussian": "from any diagonal Gaussian",
+        "free_bits": "the same, free up to a floor",
+        "kl_div": "of classes",
+    },
+    identities=(("kl_normal(mu, s)", "kl_gaussian(mu, s, 0, 0)"),),
     examples=(
         Example("kl_normal(mu, logvar)", 2.5, {"mu": [[1.0, 2.0]], "logvar": [[0.0, 0.0]]}),
         Example(
@@ -64,6 +79,21 @@ def kl_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     conventions=(
         "The simplified objective: every time step weighs the same. Weigh steps by weight=.",
         "The squared error of an element; the default reduction is the mean, not the paper's sum.",
+    ),
+    use="Diffusion models that predict the added noise, all time steps alike.",
+    avoid=(
+        "Steps of nearly pure noise, where noise says nothing of the image: `v_prediction`. Slow"
+        " convergence over steps that disagree: `min_snr`."
+    ),
+    checked="`torch.nn.functional.mse_loss`",
+    related={
+        "mse": "the same formula",
+        "v_prediction": "a mixture of noise and image is predicted",
+        "min_snr": "steps with little noise are held back",
+        "flow_matching": "straight paths",
+    },
+    identities=(
+        ("noise_prediction(e, eps)", "input e: real[B, *S]; input eps: real[B, *S]; mse(e, eps)"),
     ),
     examples=(
         Example(

@@ -79,6 +79,21 @@ def hardest(log_p: Tensor, keep: Number, per_image: bool, mask: Tensor | None) -
     pitfalls=("A wrong label is hard for ever: with noisy labels these are what is learnt.",),
     examples=(Example("topk_ce(class_prob(p), y, keep=0.33)", 1.3862943611198906, THREE),),
     mask="inside",
+    use=(
+        "Segmentation in which most pixels are soon easy: a fixed share keeps thin structures and "
+        "borders in the gradient. Let keep fall from 1."
+    ),
+    avoid=(
+        "Wrong labels, which stay the hardest: `ce` or `gce`. A share that follows how hard the "
+        "batch is: `ohem_ce`."
+    ),
+    checked="Sorted values of `torch.nn.functional.cross_entropy`.",
+    related={
+        "ohem_ce": "a threshold in place of a share",
+        "softmax_focal": "fades easy positions instead of dropping them",
+        "ce": "all positions",
+    },
+    identities=(("topk_ce(p, y, keep=1)", "ce(p, y)"),),
 )
 def topk_ce(
     p: Tensor,
@@ -156,6 +171,21 @@ def mined(
         ),
     ),
     mask="inside",
+    use=(
+        "Street scenes and other segmentation in which easy has a meaning: pixels drop out as they "
+        "pass the threshold."
+    ),
+    avoid=(
+        "Wrong labels, which never pass it: `ce` or `gce`. Small batches at the default min_kept, "
+        "where it is `ce`: lower that."
+    ),
+    checked="Sorted values of `torch.nn.functional.cross_entropy`.",
+    related={
+        "topk_ce": "a share in place of a threshold",
+        "softmax_focal": "fades easy positions instead of dropping them",
+        "ce": "all positions",
+    },
+    identities=(("ohem_ce(p, y, threshold=0, min_kept=1)", "max(ce(p, y, reduction='none'))"),),
 )
 def ohem_ce(
     p: Tensor,

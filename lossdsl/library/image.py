@@ -85,6 +85,24 @@ def least_side_of_ms_ssim(parameters: Mapping[str, Any]) -> dict[str, int]:
         "The range of the pixels matters: declare image(0, 255) or image(-1, 1) where it applies.",
         "Images smaller than the window are an error.",
     ),
+    use=(
+        "Restoration, compression and depth where local structure and contrast are to be kept,"
+        " beside a loss of pixels."
+    ),
+    avoid=(
+        "Alone, colours and brightness may drift: add `l1`. Structure that is larger than the"
+        " window: `ms_ssim`."
+    ),
+    checked=(
+        "`skimage.metrics.structural_similarity` with Gaussian weights, and the paper's formula"
+        " window by window in NumPy"
+    ),
+    related={
+        "ms_ssim": "at several scales",
+        "photometric": "half of it, mixed with the absolute difference",
+        "perceptual": "compares features of a network",
+    },
+    identities=(("ssim(x, x, window=3)", "input x: image[B, C, H, W]; mse(x, x)"),),
     examples=(
         Example(
             "ssim(p, y, window=3)",
@@ -158,6 +176,21 @@ def positive_power(base: Tensor, exponent: Number) -> Tensor:
         " ssim, l1 or mse, or keep one of them beside it.",
         "For small images pass fewer weights.",
     ),
+    use=(
+        "Images of 161 pixels and more whose structure counts at several scales:"
+        " super-resolution, denoising, compression; mostly beside l1."
+    ),
+    avoid=(
+        "Small images, or a start from noise, where the gradient may be 0: `ssim`. Colours that"
+        " must be right: add `l1`."
+    ),
+    checked="the paper's formula in NumPy, window by window and scale by scale",
+    related={
+        "ssim": "one scale, with a gradient where the contrast is negative too",
+        "laplacian_pyramid": "absolute differences, scale by scale",
+        "lpips": "a similarity fitted to what people see",
+    },
+    identities=(("ms_ssim(x, x/2, window=3, weights=[1])", "ssim(x, x/2, window=3)"),),
     examples=(
         Example(
             "ms_ssim(p, y, window=3, weights=[0.5, 0.5])",
@@ -259,6 +292,28 @@ def slope(x: Tensor, axes: Sequence[int]) -> Tensor:
         "An axis of one element has no differences and contributes 0.",
     ),
     pitfalls=("A mean, not a sum: published weights of summed forms do not carry over.",),
+    use=(
+        "A prior that smooths an image, a depth map or a signal and lets its jumps stand:"
+        " denoising, inversion, style transfer."
+    ),
+    avoid=(
+        "Smooth ramps, which it turns into stairs: `temporal_consistency` with order=2 along"
+        " time. Depth beside a picture: `edge_smoothness` spares the picture's edges."
+    ),
+    checked="loops over neighbours in NumPy",
+    related={
+        "edge_smoothness": "the same, weaker at the edges of an image",
+        "temporal_consistency": "along time alone",
+        "gradient_difference": "compares the differences of two images",
+    },
+    identities=(
+        ("input x: real[B, C, T]; tv(x, isotropic=true)", "input x: real[B, C, T]; tv(x)"),
+        (
+            "input x: real[B, C, T]; tv(x)",
+            "input x: real[B, C, T]; temporal_consistency(transpose(x))",
+        ),
+        ("tv(x - x)", "input x: real[B, C, H, *S]; mse(x, x)"),
+    ),
     examples=(
         Example("tv(x)", 3.0, {"x": [[[[0.0, 1.0], [2.0, 3.0]]]]}),
         Example("tv(x, isotropic=true)", 5.0, {"x": [[[[0.0, 3.0], [4.0, 9.0]]]]}),
@@ -307,6 +362,31 @@ def tv(x: Tensor, *, isotropic: bool = False, mask: Tensor | None = None) -> Ten
     ),
     pitfalls=(
         "The network, its layers and the range of the images that it expects are the caller's.",
+    ),
+    use=(
+        "Super-resolution, translation and generation, where images should look alike rather"
+        " than agree pixel by pixel."
+    ),
+    avoid=(
+        "Pixels that must be right, or no network for the domain: `l1` and `ssim`. Pairs that"
+        " are not aligned: `contextual`. Texture wherever it lies: `style`."
+    ),
+    checked="`torch.nn.functional.l1_loss` and `mse_loss` of each map",
+    related={
+        "feature_matching": "the maps of a discriminator, by absolute differences",
+        "content": "half a sum over one map",
+        "lpips": "directions of features, with learned weights",
+        "contextual": "features matched without places",
+    },
+    identities=(
+        (
+            "input p: real[B, *S]; input y: real[B, *S]; perceptual([p], [y])",
+            "input p: real[B, *S]; input y: real[B, *S]; mse(p, y)",
+        ),
+        (
+            "input p: real[B, *S]; input y: real[B, *S]; perceptual([p], [y], p='l1')",
+            "input p: real[B, *S]; input y: real[B, *S]; l1(p, y)",
+        ),
     ),
     examples=(
         Example(

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossdsl.functions.precision import wide
 from lossdsl.library.classification import OF_PROBABILITIES, along_classes, at_label
-from lossdsl.library.guarded import log_complement, log_prob, power
-from lossdsl.library.overlap import share
+from lossdsl.library.guarded import log_prob
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss, overload
 
@@ -64,6 +62,24 @@ def effective_weights(counts: Vector, beta: Number, like: Tensor) -> Tensor:
             {"p": [[0.0, 0.0]], "y": [0]},
         ),
     ),
+    use=(
+        "Long tails with known counts: milder than weights of one over the count, which a beta "
+        "near 1 approaches."
+    ),
+    avoid=(
+        "Slight imbalance, where weights cost accuracy on the frequent classes: `ce`. Hundreds of "
+        "classes, some of them mistaken for each other: `seesaw`."
+    ),
+    checked="The paper's formula in NumPy, on `torch.nn.functional.cross_entropy`.",
+    related={
+        "ce": "with class_weight, whose mean divides by the weights",
+        "ldam": "margins in place of weights",
+        "seesaw": "weighs pairs of classes",
+    },
+    identities=(
+        ("class_balanced(p, y, counts=[9, 3, 1], beta=0)", "ce(p, y)"),
+        ("class_balanced(p, y, counts=[5, 5, 5])", "ce(p, y)"),
+    ),
 )
 def class_balanced(p: Tensor, y: Tensor, *, counts: Vector, beta: Number = 0.9999) -> Tensor:
     """Cross entropy in which a class weighs by the inverse of its effective number of samples.
@@ -114,6 +130,21 @@ def class_balanced_of_prob(
         ),
     ),
     class_weight="labels",
+    use=(
+        "Long tails with a normalised last layer: rare classes get a wider margin; best with class "
+        "weights that set in late."
+    ),
+    avoid=(
+        "Plain scores, which its scale does not suit: `class_balanced` or `seesaw`. Classes of "
+        "like size: `cosface`."
+    ),
+    checked="The paper's formula, sample by sample.",
+    related={
+        "cosface": "one margin for all classes",
+        "class_balanced": "weights in place of margins",
+        "seesaw": "for plain scores",
+    },
+    identities=(("ldam(p, y, counts=[9, 3, 1], margin=0)", "ce(30*p, y)"),),
 )
 def ldam(
     p: Tensor, y: Tensor, *, counts: Vector, margin: Number = 0.5, scale: Number = 30.0
@@ -170,6 +201,21 @@ def ldam(
         ),
     ),
     class_weight="labels",
+    use=(
+        "Detection and instance segmentation of hundreds of classes, in which samples of frequent "
+        "ones keep pushing rare ones down."
+    ),
+    avoid=(
+        "Few classes, or classes of like size: `ce`. Labels that occur together: "
+        "`asymmetric_focal`."
+    ),
+    checked="The paper's formula, sample by sample, and its gradient in closed form.",
+    related={
+        "class_balanced": "weighs samples, not pairs of classes",
+        "ldam": "margins, on cosines",
+        "ce": "mitigation and compensation 0",
+    },
+    identities=(("seesaw(p, y, counts=[9, 3, 1], mitigation=0, compensation=0)", "ce(p, y)"),),
 )
 def seesaw(
     p: Tensor,
@@ -201,165 +247,3 @@ def seesaw(
     own = torch.maximum(at_label(log_q, y).unsqueeze(1), least)
     mistaken = (log_q - own).clamp(min=0)
     return -at_label(F.log_softmax(p + mitigation * rarer + compensation * mistaken, 1), y)
-
-
-ASYMMETRIC = Reference(
-    "T. Ridnik, E. Ben-Baruch, N. Zamir, A. Noy, I. Friedman, M. Protter and L. Zelnik-Manor",
-    "Asymmetric Loss For Multi-Label Classification",
-    2020,
-    "2009.14119",
-)
-
-
-def asymmetric_of(
-    log_p: Tensor,
-    log_q: Tensor,
-    y: Tensor,
-    gamma_pos: Number,
-    gamma_neg: Number,
-    shift: Number,
-) -> Tensor:
-    """The loss from log p and log(1 - p). The shifted 1 - p is a sum, so that of 0 is exact."""
-    shifted = (log_p.exp() - shift).relu()
-    log_shift = torch.log(shift * torch.ones_like(log_q))
-    log_rest = torch.logaddexp(log_q, log_shift).clamp(max=0)
-    positive = y * torch.exp(gamma_pos * log_q) * log_p
-    return -(positive + (1 - y) * power(shifted, gamma_neg) * log_rest)
-
-
-@loss(
-    "asymmetric_focal",
-    signature="logits[*S], prob[*S] -> loss[*S]",
-    family="classification",
-    values="[0, inf)",
-    aliases=("asl", "asymmetric_loss"),
-    latex=r"-y (1 - q)^{\gamma_+} \log q - (1 - y)\, q_m^{\gamma_-} \log(1 - q_m), \quad"
-    r" q = \sigma(p),\ q_m = \max(q - m, 0)",
-    reference=ASYMMETRIC,
-    ranges={"gamma_pos": "[0, inf)", "gamma_neg": "[0, inf)", "shift": "[0, 1)"},
-    conventions=(
-        "One value an element; the authors' code sums over batch and classes.",
-        "Defaults are the paper's; the authors' code has gamma_pos=1.",
-        "The focal weights carry a gradient; the authors' code can stop it.",
-        *OF_PROBABILITIES,
-    ),
-    pitfalls=("Negatives below the shift have no gradient at all.",),
-    examples=(
-        Example("asymmetric_focal(p, y)", 0.6931471805599453, {"p": [0.0], "y": [1.0]}),
-        Example(
-            "asymmetric_focal(p, y, gamma_neg=2, shift=0.25)",
-            0.017980129528236306,
-            {"p": [0.0], "y": [0.0]},
-        ),
-    ),
-)
-def asymmetric_focal(
-    p: Tensor,
-    y: Tensor,
-    *,
-    gamma_pos: Number = 0.0,
-    gamma_neg: Number = 4.0,
-    shift: Number = 0.05,
-) -> Tensor:
-    """Focal loss of many labels, of which most are absent: it turns away from easy negatives.
-
-    Args:
-        gamma_pos: how fast a positive loses weight as it is learnt.
-        gamma_neg: how fast a negative does.
-        shift: the probability below which a negative costs nothing.
-
-    Shape:
-        p and y alike, any shape; one value an element.
-
-    Example:
-        `asymmetric_focal(p, tags, reduction='batchmean')`
-    """
-    return asymmetric_of(F.logsigmoid(p), F.logsigmoid(-p), y, gamma_pos, gamma_neg, shift)
-
-
-@overload("asymmetric_focal", signature="prob[*S], prob[*S] -> loss[*S]")
-def asymmetric_focal_of_prob(
-    p: Tensor,
-    y: Tensor,
-    *,
-    gamma_pos: Number = 0.0,
-    gamma_neg: Number = 4.0,
-    shift: Number = 0.05,
-) -> Tensor:
-    """Asymmetric focal loss of probabilities."""
-    return asymmetric_of(log_prob(p), log_complement(p), y, gamma_pos, gamma_neg, shift)
-
-
-def balanced_of(
-    log_p: Tensor, log_q: Tensor, y: Tensor, beta: Number | None, mask: Tensor | None
-) -> Tensor:
-    """The mean of an image's kept elements, from log p and log(1 - p)."""
-    kept = torch.ones_like(y) if mask is None else (mask > 0).to(y.dtype).expand_as(y)
-    rows = (1,) * (y.ndim - 1)
-    axes = tuple(range(1, y.ndim))
-
-    def total(x: Tensor) -> Tensor:
-        return wide(x).sum(axes) if axes else wide(x)
-
-    count = total(kept)
-    if beta is None:
-        beta = share(total(kept * (1 - y)), count).detach().to(y.dtype).reshape(-1, *rows)
-    cost = beta * y * log_p + (1 - beta) * (1 - y) * log_q
-    return -share(total(torch.where(kept > 0, cost, 0.0)), count)
-
-
-@loss(
-    "balanced_bce",
-    signature="logits[B, *S], prob[B, *S] -> loss[B]",
-    family="classification",
-    values="[0, inf)",
-    aliases=("balance_ce", "balanced_cross_entropy"),
-    latex=r"-\frac{1}{n} \sum \left[\beta\, y \log \sigma(p) + (1 - \beta) (1 - y) "
-    r"\log(1 - \sigma(p))\right], \quad \beta = \frac{1}{n} \sum (1 - y)",
-    reference=Reference(
-        "S. Xie and Z. Tu", "Holistically-Nested Edge Detection", 2015, "1504.06375"
-    ),
-    ranges={"beta": "[0, 1]"},
-    conventions=(
-        "beta is the share of negatives among an image's kept elements, without gradient, where "
-        "it is not given.",
-        "The mean over an image, where the paper has the sum.",
-        *OF_PROBABILITIES,
-    ),
-    pitfalls=("An image without positives has no loss: beta is 1 there.",),
-    examples=(
-        Example(
-            "balanced_bce(p, y)",
-            0.25993019270997947,
-            {"p": [[0.0, 0.0, 0.0, 0.0]], "y": [[1.0, 0.0, 0.0, 0.0]]},
-        ),
-    ),
-    mask="inside",
-)
-def balanced_bce(
-    p: Tensor, y: Tensor, *, beta: Number | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """Binary cross entropy in which an image's positives weigh as much as its negatives.
-
-    Args:
-        beta: the weight of positives; negatives have 1 - beta. None counts it in each image.
-
-    Shape:
-        p and y alike, batch first; one value an image.
-
-    Example:
-        `balanced_bce(edges, y)`
-    """
-    if mask is not None:
-        p, y = torch.where(mask > 0, p, 0.0), torch.where(mask > 0, y, 0.0)
-    return balanced_of(F.logsigmoid(p), F.logsigmoid(-p), y, beta, mask)
-
-
-@overload("balanced_bce", signature="prob[B, *S], prob[B, *S] -> loss[B]")
-def balanced_bce_of_prob(
-    p: Tensor, y: Tensor, *, beta: Number | None = None, mask: Tensor | None = None
-) -> Tensor:
-    """Balanced binary cross entropy of probabilities."""
-    if mask is not None:
-        p, y = torch.where(mask > 0, p, 0.0), torch.where(mask > 0, y, 0.0)
-    return balanced_of(log_prob(p), log_complement(p), y, beta, mask)

@@ -51,6 +51,21 @@ def gaussian_divergence(mu: Tensor, logvar: Tensor, to_mu: Tensor, to_logvar: Te
         "An exponential goes on along its tangent above half of the largest exponent (44 in"
         " float32).",
     ),
+    use=(
+        "Latents with a learned prior: hierarchical and conditional variational autoencoders,"
+        " world models."
+    ),
+    avoid=(
+        "The standard normal prior: `kl_normal`. Components that should keep some information:"
+        " `free_bits`."
+    ),
+    checked="`torch.distributions.kl_divergence`",
+    related={
+        "kl_normal": "from the standard normal distribution",
+        "diffusion_vlb": "the same in bits a dimension",
+        "kld_box": "the same of boxes, with covariances that turn",
+    },
+    identities=(("kl_gaussian(m, s, 0, 0)", "kl_normal(m, s)"),),
     examples=(
         Example(
             "kl_gaussian(m, s, n, t)",
@@ -92,6 +107,17 @@ def kl_gaussian(mu: Tensor, logvar: Tensor, to_mu: Tensor, to_logvar: Tensor) ->
         "nats=0 is the batch's mean of kl_normal.",
     ),
     pitfalls=("Components below the floor get no gradient: that is its purpose.",),
+    use=(
+        "Decoders so strong that they ignore the latents, as of texts: each component may carry"
+        " some information for nothing."
+    ),
+    avoid="Latents that should cost all that they say, as in compression: `kl_normal`.",
+    checked="the paper's formula in NumPy",
+    related={
+        "kl_normal": "without the floor",
+        "kl_gaussian": "a learned prior, without the floor",
+    },
+    identities=(("free_bits(mu, s, nats=0)", "kl_normal(mu, s)"),),
     examples=(Example("free_bits(mu, s, nats=1)", 3.0, {"mu": [[2.0, 1.0]], "s": [[0.0, 0.0]]}),),
 )
 def free_bits(mu: Tensor, logvar: Tensor, *, nats: Number = 0.5) -> Tensor:
@@ -131,6 +157,17 @@ def free_bits(mu: Tensor, logvar: Tensor, *, nats: Number = 0.5) -> Tensor:
         "One value a component; the paper's squared norm is a sum over them.",
     ),
     pitfalls=("The reconstruction needs the straight-through code, z + detach(e - z), not e.",),
+    use="Autoencoders with a book of codes (images, sound) that is learned by gradient.",
+    avoid=(
+        "Codes that are running means, which need the commitment alone: `mse` of the output"
+        " against the detached code. Continuous latents: `kl_normal`."
+    ),
+    checked="the squared distance in PyTorch, and the gradients of both sides",
+    related={
+        "mse": "1 + beta times less, with other gradients",
+        "kl_normal": "of continuous latents",
+    },
+    identities=(("vq_commitment(z, e)", "1.25*mse(z, e)"),),
     examples=(Example("vq_commitment(z, e)", 5.0, {"z": [[2.0]], "e": [[0.0]]}),),
 )
 def vq_commitment(z: Tensor, code: Tensor, *, beta: Number = 0.25) -> Tensor:

@@ -43,6 +43,21 @@ GATYS = Reference(
         "The target's map is a constant: no gradient goes into the second argument.",
     ),
     pitfalls=LAYERS,
+    use=(
+        "Style transfer as Gatys had it: one deep map keeps what is in the picture, while style"
+        " sets how it is painted."
+    ),
+    avoid=(
+        "Several layers, or a weight that should not depend on the size of the map: `perceptual`"
+        " takes means."
+    ),
+    checked="half a sum of squares in NumPy",
+    related={
+        "perceptual": "means of squares, of several maps",
+        "style": "texture without places: the other half of style transfer",
+        "euclidean": "the same number of any tensors, with gradients into both",
+    },
+    identities=(("content(p, y)", "euclidean(p, y)"),),
     examples=(Example("content(p, y)", 12.5, {"p": [[3.0, 4.0]], "y": [[0.0, 0.0]]}),),
 )
 def content(p: Tensor, y: Tensor) -> Tensor:
@@ -100,6 +115,26 @@ def gram(maps: Tensor) -> Tensor:
         " 262144.",
         *LAYERS,
     ),
+    use=(
+        "Style transfer, texture synthesis and inpainting: which features occur together, not"
+        " where."
+    ),
+    avoid=(
+        "A layout that matters: it does not know places; `perceptual` does. Features to be"
+        " matched one by one: `contextual`."
+    ),
+    checked="Gram matrices by `numpy.einsum`, with the normalisations of both papers",
+    related={
+        "content": "keeps places: the other half of style transfer",
+        "perceptual": "maps compared place by place",
+        "contextual": "each feature against its nearest",
+    },
+    identities=(
+        (
+            "input f: real[B, C, H, W]; input g: real[B, C, H, W]; style([f], [g], scale='gatys')",
+            "input f: real[B, C, H, W]; input g: real[B, C, H, W]; 0.25*style([f], [g])",
+        ),
+    ),
     examples=(
         Example(
             "style([f], [g])",
@@ -156,6 +191,21 @@ def style(
         FIXED,
     ),
     pitfalls=("The discriminator gets no gradient to want from it: keep it out of its loss.",),
+    use=(
+        "The generator of a GAN with paired data (pix2pixHD, vocoders): the real sample's"
+        " features in the discriminator steady it."
+    ),
+    avoid=(
+        "Without a discriminator: `perceptual` of a fixed network. Without pairs: `mmd` of the"
+        " features compares whole batches."
+    ),
+    checked="means of absolute differences of each layer in NumPy",
+    related={
+        "perceptual": "the same of a fixed network, by squares",
+        "hinge_gan_g": "the score that it goes beside",
+        "gan_g": "the score that it goes beside",
+    },
+    identities=(("feature_matching(f, g)", "perceptual(f, g, p='l1')"),),
     examples=(
         Example(
             "feature_matching(f, g)",
@@ -212,6 +262,20 @@ def unit_channels(x: Tensor) -> Tensor:
         "No network comes with it: give the maps of the one that the weights were learned with,"
         " of images in its range.",
     ),
+    use=(
+        "Generation and restoration of photographs, with weights that were fitted to what people"
+        " find similar."
+    ),
+    avoid=(
+        "Other images than the network's (medical, scientific), or pixels that must be right:"
+        " `ssim` and `l1`. No learned weights: `perceptual`."
+    ),
+    checked="the paper's formula by `numpy.einsum`, with and without learned weights",
+    related={
+        "perceptual": "raw features, each map's mean",
+        "contextual": "directions too, but matched without places",
+        "ms_ssim": "without a network",
+    },
     examples=(
         Example("lpips([f], [g])", 2.0, {"f": [[[3.0], [0.0]]], "g": [[[0.0], [2.0]]]}),
         Example(
@@ -282,6 +346,20 @@ def normalised_distances(p: Tensor, y: Tensor) -> Tensor:
         "One layer a call.",
     ),
     pitfalls=("Takes memory for every pair of places: use deep or small maps.", *LAYERS),
+    use=(
+        "Image translation without aligned pairs: semantic style transfer, super-resolution from"
+        " shifted photographs."
+    ),
+    avoid=(
+        "Aligned pairs: `perceptual` and `lpips` know the places and cost far less. Large maps:"
+        " it takes memory for every pair of places."
+    ),
+    checked="the paper's formula in NumPy",
+    related={
+        "perceptual": "maps compared place by place",
+        "style": "which features occur together, without matching",
+        "sinkhorn": "matches whole samples by optimal transport",
+    },
     examples=(
         Example(
             "contextual(p, y, eps=1)",

@@ -59,6 +59,20 @@ WHOLE = "The whole density, constants included."
             {"m": [1.0], "y": [1.0], "a": [1.0]},
         ),
     ),
+    use=(
+        "Counts that come in bursts, as of sales or visits, whose variance grows faster than their "
+        "mean; DeepAR's loss of counts."
+    ),
+    avoid=(
+        "Counts whose variance is about their mean, where alpha runs to 0: `poisson_nll` has one "
+        "output less. Amounts: `gamma_nll` or `tweedie`."
+    ),
+    checked="`scipy.stats.nbinom`, and `scipy.stats.poisson` at the limit.",
+    related={
+        "poisson_nll": "its limit without dispersion",
+        "tweedie": "for amounts that are often 0",
+        "gamma_nll": "of the rate that varies behind such counts",
+    },
 )
 def neg_binomial_nll(mean: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
     """Negative log-likelihood of counts that vary more than Poisson's.
@@ -99,6 +113,20 @@ def bent_exp(x: Tensor) -> Tensor:
     ),
     pitfalls=("power = 1 is poisson_nll and 2 is gamma's; both ends are left out here.",),
     examples=(Example("tweedie(z, y)", 6.0, {"z": [0.0], "y": [2.0]}),),
+    use=(
+        "Amounts that are often exactly 0 and else positive: rain, insurance claims, intermittent "
+        "demand."
+    ),
+    avoid=(
+        "Amounts that are never 0: `gamma_nll` or `lognormal_nll`, which learn the spread too. "
+        "Counts: `poisson_nll` or `neg_binomial_nll`."
+    ),
+    checked="Half of `sklearn.metrics.mean_tweedie_deviance`, less the terms of the target.",
+    related={
+        "poisson_nll": "its limit at power 1",
+        "gamma_nll": "power 2, with a shape that is learnt",
+        "neg_binomial_nll": "for counts",
+    },
 )
 def tweedie(p: Tensor, y: Tensor, *, power: Number = 1.5) -> Tensor:
     """Likelihood of amounts that are often exactly 0 and else positive: rain, insurance claims.
@@ -132,6 +160,20 @@ def tweedie_of_mean(p: Tensor, y: Tensor, *, power: Number = 1.5) -> Tensor:
     conventions=(WHOLE, OF_PARAMETERS),
     pitfalls=("The prediction is the rate, whose inverse is the mean.",),
     examples=(Example("exponential_nll(r, y)", 5.306852819440055, {"r": [2.0], "y": [3.0]}),),
+    use=(
+        "Waiting times between events of a constant rate: arrivals, decays, failures without "
+        "ageing."
+    ),
+    avoid=(
+        "Times that gather around a value, or spread wider than their mean: `gamma_nll` and "
+        "`lognormal_nll` have a second parameter."
+    ),
+    checked="`scipy.stats.expon`.",
+    related={
+        "gamma_nll": "this is its concentration 1",
+        "poisson_nll": "counts the events instead",
+    },
+    identities=(("exponential_nll(r, y)", "gamma_nll(1, y, r)"),),
 )
 def exponential_nll(rate: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihood of waiting times whose rate is predicted.
@@ -166,6 +208,18 @@ def exponential_nll(rate: Tensor, target: Tensor) -> Tensor:
             {"a": [2.0], "y": [1.0], "b": [2.0]},
         ),
     ),
+    use=(
+        "Positive, skewed amounts whose spread grows with their mean: durations, incomes, sizes of "
+        "claims."
+    ),
+    avoid="Targets that may be 0: `tweedie`. Tails heavier than an exponential's: `lognormal_nll`.",
+    checked="`scipy.stats.gamma`.",
+    related={
+        "exponential_nll": "concentration 1",
+        "lognormal_nll": "heavier tails",
+        "tweedie": "zeros too, with a fixed power",
+    },
+    identities=(("gamma_nll(1, y, r)", "exponential_nll(r, y)"),),
 )
 def gamma_nll(concentration: Tensor, target: Tensor, rate: Tensor) -> Tensor:
     """Negative log-likelihood of positive amounts with a gamma distribution.
@@ -200,6 +254,24 @@ def gamma_nll(concentration: Tensor, target: Tensor, rate: Tensor) -> Tensor:
     pitfalls=("The third argument is the scale b; the variance is 2b².",),
     examples=(
         Example("laplace_nll(m, y, b)", 2.6931471805599454, {"m": [0.0], "y": [2.0], "b": [1.0]}),
+    ),
+    use=(
+        "Regression with an uncertainty where single targets are far off: the location learns the "
+        "median, the scale the mean absolute error."
+    ),
+    avoid=(
+        "Noise that is close to normal, of which `gaussian_nll` learns more; outliers of any size: "
+        "`student_t_nll`."
+    ),
+    checked="`scipy.stats.laplace`.",
+    related={
+        "l1": "the scale fixed",
+        "gaussian_nll": "squares in place of distances",
+        "student_t_nll": "far residuals pull less and less",
+    },
+    identities=(
+        ("laplace_nll(m, y, 1)", "l1(m, y) + log(2)"),
+        ("laplace_nll(m, y, 0.5)", "2*l1(m, y)"),
     ),
 )
 def laplace_nll(loc: Tensor, target: Tensor, scale: Tensor, *, eps: Number = 1e-6) -> Tensor:
@@ -245,6 +317,23 @@ def laplace_nll(loc: Tensor, target: Tensor, scale: Tensor, *, eps: Number = 1e-
             {"m": [0.0], "y": [1.0], "s": [1.0]},
         ),
     ),
+    use=(
+        "Noise with outliers of any size, as of financial returns: far residuals pull less and "
+        "less, and df says how heavy the tails are."
+    ),
+    avoid=(
+        "Light tails, where df runs off: `gaussian_nll`. Few samples, which do not tell df: fix "
+        "it, at 4 for instance."
+    ),
+    checked="`scipy.stats.t`, and `scipy.stats.norm` at the limit.",
+    related={
+        "gaussian_nll": "its limit without tails",
+        "cauchy": "df = 1, with the scale fixed",
+        "laplace_nll": "tails in between",
+    },
+    identities=(
+        ("student_t_nll(m, y, 1, 1)", "cauchy(m, y, c=sqrt(0.5)) + log(3.141592653589793)"),
+    ),
 )
 def student_t_nll(
     loc: Tensor, target: Tensor, scale: Tensor, df: Tensor, *, eps: Number = 1e-6
@@ -288,6 +377,26 @@ def student_t_nll(
             "lognormal_nll(m, y, v)",
             1.4189385332046727,
             {"m": [1.0], "y": [1.0], "v": [1.0]},
+        ),
+    ),
+    use=(
+        "Positive amounts that are products of many influences: prices, incomes, reaction times, "
+        "sizes of files."
+    ),
+    avoid=(
+        "Targets that may be 0: `tweedie`. Where the mean matters more than the median: "
+        "`gamma_nll`."
+    ),
+    checked="`scipy.stats.lognorm`.",
+    related={
+        "gaussian_nll": "of the logarithm, up to a term of the target",
+        "gamma_nll": "lighter tails",
+        "msle": "without a spread, and for values at 0",
+    },
+    identities=(
+        (
+            "lognormal_nll(m, y, v)",
+            "t = log(maximum(y, 1e-20)); gaussian_nll(m, t, v, full=true) + mean(t)",
         ),
     ),
 )

@@ -15,6 +15,10 @@ from lossdsl.library.overlap import share
 from lossdsl.library.record import Example, Reference
 from lossdsl.library.registry import loss
 
+# What the identities below declare.
+PAIR = "input p: mask[B, C, *S]; input y: mask[B, C, *S]; "
+HARD = "input p: one_hot[B, C, H, W]; input y: labels[B, H, W]; "
+
 
 @loss(
     "lovasz_softmax",
@@ -47,6 +51,25 @@ from lossdsl.library.registry import loss
         ),
     ),
     mask="inside",
+    use="Fine-tuning for the mean intersection over union, after `ce` or beside it.",
+    avoid=(
+        "Training from scratch, which `ce` begins better. Masks that may overlap: `lovasz_hinge`. "
+        "Many classes, each of which is sorted: `jaccard`."
+    ),
+    checked=(
+        "Its definition by sets of pixels, and `sklearn.metrics.jaccard_score` on hard predictions."
+    ),
+    related={
+        "jaccard": "soft counts: no sorting",
+        "lovasz_hinge": "of masks, from scores",
+        "ce": "every pixel on its own",
+    },
+    identities=(
+        (
+            f"{HARD}lovasz_softmax(p, y, classes='all')",
+            f"{HARD}jaccard(p, y, over='batch', smooth=0)",
+        ),
+    ),
 )
 def lovasz_softmax(
     p: Tensor,
@@ -134,6 +157,18 @@ def hinge_type(parameters: Mapping[str, Any]) -> str:
     examples=(Example("lovasz_hinge(p, y)", 1.25, {"p": [[[0.0, 0.5]]], "y": [[[1.0, 0.0]]]}),),
     mask="inside",
     class_weight="classes",
+    use="Fine-tuning of binary masks for intersection over union.",
+    avoid=(
+        "Probabilities, since its scores are margins: `bce` beside it. Classes that exclude each "
+        "other: `lovasz_softmax`."
+    ),
+    checked="Its definition by sets of pixels, and `kornia.losses.lovasz_hinge_loss`.",
+    related={
+        "lovasz_softmax": "of classes, from probabilities",
+        "jaccard": "soft counts: no sorting",
+        "hinge": "every pixel on its own",
+    },
+    identities=((f"{PAIR}lovasz_hinge(2*p - 1, y)", f"{PAIR}2*jaccard(p, y, smooth=0)"),),
 )
 def lovasz_hinge(
     p: Tensor, y: Tensor, *, per_image: bool = True, mask: Tensor | None = None

@@ -1,6 +1,6 @@
 """Margins: how far a score stands on its target's side, of one score or of one class over others.
 
-Targets of single scores are signs, those of several labels at once are masks over the classes.
+Targets of single scores are signs.
 """
 
 from __future__ import annotations
@@ -12,15 +12,64 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossdsl.functions.precision import wide
 from lossdsl.library.classification import at_label
 from lossdsl.library.guarded import mean_over
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss
 
+# What the identities below declare.
+BITS = "input p: logits[*S]; input y: mask[*S]; "
+TWO = "input p: class_logits[B, 2]; input y: labels[B]; "
+SIGNED = "input p: score[*S]; input y: mask[*S]; "
+
 SIGNS = "Targets are -1 and 1; a mask of 0 and 1 becomes them."
 
 COX = Reference("D. R. Cox", "The Regression Analysis of Binary Sequences", 1958)
+
+
+@loss(
+    "hinge",
+    signature="score[*S], sign[*S] -> loss[*S]",
+    family="classification",
+    values="[0, inf)",
+    latex=r"\max(0,\ m - y p)",
+    reference=Reference("C. Cortes and V. Vapnik", "Support-Vector Networks", 1995),
+    ranges={"margin": "[0, inf)"},
+    conventions=("Targets are -1 and 1; on the margin itself the gradient is 0.",),
+    examples=(Example("hinge(p, y)", 1.0, {"p": [0.5, 0.5], "y": [1.0, -1.0]}),),
+    use=(
+        "Classifiers that need a decision and no probability, such as support vector machines: "
+        "samples beyond the margin are left alone."
+    ),
+    avoid=(
+        "Probabilities: `logistic` or `bce`. Several classes: `multi_margin`. Discriminators: "
+        "`hinge_gan_d`."
+    ),
+    checked="`sklearn.metrics.hinge_loss`.",
+    related={
+        "squared_hinge": "its square",
+        "perceptron": "without a margin",
+        "logistic": "its smooth form",
+        "multi_margin": "of several classes",
+    },
+    identities=(
+        ("hinge(p, y, margin=0)", "perceptron(p, y)"),
+        ("hinge(p, y, margin=2)", "2*hinge(p/2, y)"),
+    ),
+)
+def hinge(p: Tensor, y: Tensor, *, margin: Number = 1.0) -> Tensor:
+    """How far a score falls short of the margin on its target's side.
+
+    Args:
+        margin: the score from which an element costs nothing; 0 is the perceptron's loss.
+
+    Shape:
+        p and y alike, any shape; one value an element.
+
+    Example:
+        `hinge(score, y)`
+    """
+    return (margin - y * p).relu()
 
 
 @loss(
@@ -33,6 +82,25 @@ COX = Reference("D. R. Cox", "The Regression Analysis of Binary Sequences", 1958
     reference=COX,
     conventions=(SIGNS, "The same number as bce of the score and the mask."),
     examples=(Example("logistic(p, y)", 0.6931471805599453, {"p": [0.0], "y": [1.0]}),),
+    use=(
+        "Scores against targets of -1 and 1, as in tracking; the sigmoid of the score is a "
+        "probability."
+    ),
+    avoid=(
+        "Targets of 0 and 1, or soft ones: `bce`. Wrong labels, which pull at full slope however "
+        "far they are: `gce` lets go."
+    ),
+    checked="`torch.nn.functional.soft_margin_loss`, and NumPy's logaddexp.",
+    related={
+        "bce": "targets of 0 and 1",
+        "hinge": "no pull beyond the margin",
+        "exponential": "far mistakes dominate",
+        "ranknet": "of differences of scores",
+    },
+    identities=(
+        (f"{BITS}logistic(score(p), y)", f"{BITS}bce(p, y)"),
+        ("logistic(p, y)", "mean(softplus(-y*p))"),
+    ),
 )
 def logistic(p: Tensor, y: Tensor) -> Tensor:
     """Logistic loss of a score and a sign.
@@ -61,6 +129,20 @@ def logistic(p: Tensor, y: Tensor) -> Tensor:
     conventions=(SIGNS, "At a score of 0 the gradient is 0."),
     pitfalls=("Scores of 0 cost nothing, whatever the target: hinge asks for a margin.",),
     examples=(Example("perceptron(p, y)", 1.0, {"p": [2.0, 2.0], "y": [1.0, -1.0]}),),
+    use="The historical rule, and comparisons with it: only samples on the wrong side count.",
+    avoid=(
+        "Classifiers that should generalise, since scores of 0 satisfy it: `hinge` asks for a "
+        "margin, `logistic` for ever more."
+    ),
+    checked="The formula in NumPy.",
+    related={
+        "hinge": "with a margin",
+        "margin_ranking": "the same of a difference of two scores",
+    },
+    identities=(
+        ("perceptron(p, y)", "hinge(p, y, margin=0)"),
+        ("perceptron(p, y)", "margin_ranking(p, 0, y, margin=0)"),
+    ),
 )
 def perceptron(p: Tensor, y: Tensor) -> Tensor:
     """How far a score lies on the wrong side of 0.
@@ -88,6 +170,14 @@ def perceptron(p: Tensor, y: Tensor) -> Tensor:
     ranges={"margin": "[0, inf)"},
     conventions=(SIGNS, "Without a factor ½."),
     examples=(Example("squared_hinge(p, y)", 1.25, {"p": [0.5, 0.5], "y": [1.0, -1.0]}),),
+    use="Linear support vector machines with solvers that need a continuous slope.",
+    avoid="Wrong labels, whose squares dominate: `hinge`. Probabilities: `logistic`.",
+    checked="The formula in NumPy.",
+    related={
+        "hinge": "its root: less pull from far mistakes",
+        "multi_margin": "of several classes, its square with power=2",
+    },
+    identities=(("squared_hinge(p, y)", "mean(hinge(p, y, reduction='none')**2)"),),
 )
 def squared_hinge(p: Tensor, y: Tensor, *, margin: Number = 1.0) -> Tensor:
     """Square of how far a score falls short of the margin: differentiable at the margin.
@@ -123,6 +213,17 @@ def squared_hinge(p: Tensor, y: Tensor, *, margin: Number = 1.0) -> Tensor:
     examples=(
         Example("exponential(p, y)", 1.25, {"p": [0.6931471805599453] * 2, "y": [1.0, -1.0]}),
     ),
+    use="What AdaBoost minimises: boosting, and comparisons with it.",
+    avoid=(
+        "Wrong labels, of which one outweighs all others: `logistic` grows linearly, and gives "
+        "probabilities."
+    ),
+    checked="The formula in NumPy.",
+    related={
+        "logistic": "linear for far mistakes",
+        "hinge": "no pull beyond the margin",
+    },
+    identities=((f"{SIGNED}exponential(p, y)", f"{SIGNED}exponential(-p, 1 - y)"),),
 )
 def exponential(p: Tensor, y: Tensor) -> Tensor:
     """Exponential of the negative margin, as boosting minimises it.
@@ -163,6 +264,25 @@ def exponential(p: Tensor, y: Tensor) -> Tensor:
         Example("multi_margin(p, y, over='hardest')", 1.0, {"p": [[2.0, 1.5, 2.0, 0.0]], "y": [0]}),
     ),
     class_weight="labels",
+    use=(
+        "Classification by scores alone, with a lead over the other classes: linear models and "
+        "small heads on fixed features."
+    ),
+    avoid="Probabilities: `ce`. Embeddings whose classes are directions: `cosface` or `arcface`.",
+    checked="`torch.nn.functional.multi_margin_loss` and `sklearn.metrics.hinge_loss`.",
+    related={
+        "hinge": "of two classes",
+        "ce": "its smooth form",
+        "multilabel_margin": "several labels a sample",
+        "ldam": "margins that depend on the class",
+    },
+    identities=(
+        (f"{TWO}multi_margin(p, y)", f"{TWO}0.5*hinge(score(p[:, 1] - p[:, 0]), y == 1)"),
+        (
+            f"{TWO}multi_margin(p, y, over='hardest')",
+            f"{TWO}hinge(score(p[:, 1] - p[:, 0]), y == 1)",
+        ),
+    ),
 )
 def multi_margin(
     p: Tensor,
@@ -191,97 +311,3 @@ def multi_margin(
     if power == 2:
         short = short * short
     return short.amax(1) if over == "hardest" else mean_over(short, [1])
-
-
-@loss(
-    "multilabel_soft_margin",
-    signature="logits[B, C], prob[B, C] -> loss[B]",
-    family="classification",
-    values="[0, inf)",
-    latex=r"-\frac{1}{C} \sum_c \left[y_c \log \sigma(p_c) + (1 - y_c) \log(1 - \sigma(p_c))"
-    r"\right]",
-    reference=COX,
-    conventions=("The mean of bce over the classes: one value a sample, as in PyTorch.",),
-    examples=(
-        Example(
-            "multilabel_soft_margin(p, y)", 0.6931471805599453, {"p": [[0.0, 0.0]], "y": [[1, 0]]}
-        ),
-    ),
-)
-def multilabel_soft_margin(p: Tensor, y: Tensor) -> Tensor:
-    """Binary cross entropy averaged over the labels of a sample.
-
-    Shape:
-        p and y with the classes last; one value a sample.
-
-    Example:
-        `multilabel_soft_margin(p, tags)`
-    """
-    return mean_over(-(y * F.logsigmoid(p) + (1 - y) * F.logsigmoid(-p)), [1])
-
-
-@loss(
-    "multilabel_margin",
-    signature="score[B, C], mask[B, C] -> loss[B]",
-    family="classification",
-    values="[0, inf)",
-    latex=r"\frac{1}{C} \sum_{i : y_i = 1} \sum_{j : y_j = 0} \max(0,\ m - (p_i - p_j))",
-    reference=Reference(
-        "A. Elisseeff and J. Weston", "A Kernel Method for Multi-Labelled Classification", 2001
-    ),
-    ranges={"margin": "[0, inf)"},
-    conventions=(
-        "The target is a mask over the classes; PyTorch takes a list of indices.",
-        "The sum over pairs is divided by the number of classes, as in PyTorch.",
-    ),
-    pitfalls=("Compares all pairs of classes: memory grows with their square.",),
-    examples=(Example("multilabel_margin(p, y)", 0.75, {"p": [[1.0, 0.5]], "y": [[0.0, 1.0]]}),),
-)
-def multilabel_margin(p: Tensor, y: Tensor, *, margin: Number = 1.0) -> Tensor:
-    """By how much absent labels come closer to present ones than the margin.
-
-    Args:
-        margin: by how much each present label should lead each absent one.
-
-    Shape:
-        p and y with the classes last; one value a sample.
-
-    Example:
-        `multilabel_margin(p, tags)`
-    """
-    short = (margin - p.unsqueeze(2) + p.unsqueeze(1)).relu()
-    pairs = (y > 0).unsqueeze(2) & (y <= 0).unsqueeze(1)
-    return wide(torch.where(pairs, short, 0.0)).sum((1, 2)) / max(p.shape[1], 1)
-
-
-@loss(
-    "zlpr",
-    signature="logits[B, C], mask[B, C] -> loss[B]",
-    family="classification",
-    values="[0, inf)",
-    latex=r"\log\Big(1 + \sum_{c : y_c = 1} e^{-p_c}\Big) + \log\Big(1 + \sum_{c : y_c = 0} "
-    r"e^{p_c}\Big)",
-    reference=Reference(
-        "J. Su, M. Zhu, A. Murtadha, S. Pan, B. Wen and Y. Liu",
-        "ZLPR: A Novel Loss for Multi-label Classification",
-        2022,
-        "2208.02955",
-    ),
-    conventions=("Present labels belong above 0 and absent ones below: that is the threshold.",),
-    examples=(Example("zlpr(p, y)", 1.3862943611198906, {"p": [[0.0, 0.0]], "y": [[1.0, 0.0]]}),),
-)
-def zlpr(p: Tensor, y: Tensor) -> Tensor:
-    """Log-sum-exp over pairs of labels, with a threshold of 0 between present and absent ones.
-
-    Shape:
-        p and y with the classes last; one value a sample.
-
-    Example:
-        `zlpr(p, tags)`
-    """
-    p = wide(p)
-    present = y > 0
-    none, zero = torch.finfo(p.dtype).min, p.new_zeros(p.shape[0], 1)
-    missed = torch.cat((zero, torch.where(present, -p, none)), 1)
-    extra = torch.cat((zero, torch.where(present, none, p)), 1)
-    return missed.logsumexp(1) + extra.logsumexp(1)

@@ -100,6 +100,20 @@ def mean_where(x: Tensor, keep: Tensor) -> Tensor:
         MASKED_ROWS,
     ),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Pretraining with labels: all class-mates of a batch attract, all others repel; a linear"
+        " classifier follows."
+    ),
+    avoid=(
+        "Classes that occur once in a batch, which have no positive: `arcface` or"
+        " `proxy_anchor`. No labels: `nt_xent`."
+    ),
+    checked="`pytorch_metric_learning.losses.SupConLoss`",
+    related={
+        "nt_xent": "the same with two views as the only class-mates",
+        "multi_similarity": "soft maxima: hard pairs weigh more",
+        "info_nce": "pairs given row by row",
+    },
     examples=(Example("supcon(x, y, temperature=1)", 0.5032044340393276, TWO_AND_ONE),),
 )
 def supcon(
@@ -148,6 +162,17 @@ def supcon(
         MASKED_ROWS,
     ),
     pitfalls=OF_THE_BATCH,
+    use="Retrieval with several samples a class in each batch: hard pairs get most of the weight.",
+    avoid=(
+        "Few class-mates in a batch: `proxy_anchor` needs no pairs. Wrong labels, whose pairs"
+        " look hard: `supcon` with a higher temperature."
+    ),
+    checked="`pytorch_metric_learning.losses.MultiSimilarityLoss`",
+    related={
+        "circle": "weighs each pair by its distance from the optimum",
+        "supcon": "a softmax over the batch",
+        "proxy_anchor": "the same soft maxima around learned proxies",
+    },
     examples=(
         Example(
             "multi_similarity(x, y, alpha=1, beta=1, base=0)",
@@ -211,6 +236,20 @@ def multi_similarity(
         MASKED_ROWS,
     ),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Faces and retrieval: each pair is pulled as far as it is from its optimum, so that"
+        " those in place rest."
+    ),
+    avoid=(
+        "Wrong labels: a large gamma lets the worst pairs rule; lower it, or take `supcon`. Too"
+        " many classes for pairs in a batch: `cosface`."
+    ),
+    checked="`pytorch_metric_learning.losses.CircleLoss`, with its gradient",
+    related={
+        "multi_similarity": "soft maxima without weights of their own",
+        "cosface": "learned class vectors in place of pairs",
+        "triplet_batch_hard": "the hardest pairs alone",
+    },
     examples=(Example("circle(x, y, margin=0, gamma=1)", 1.3132616875182228, TWO_AND_ONE),),
 )
 def circle(
@@ -267,6 +306,20 @@ def circle(
         MASKED_ROWS,
     ),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Labelled batches in which each positive pair is to keep away from all negatives of both"
+        " its ends."
+    ),
+    avoid=(
+        "Vectors of free length, whose distances grow without end: normalise them, or take"
+        " `multi_similarity` of cosines."
+    ),
+    checked="`pytorch_metric_learning.losses.LiftedStructureLoss`, and the paper's loops in NumPy",
+    related={
+        "n_pairs": "one pair a class, by inner products",
+        "triplet_batch_all": "every triplet by itself, by hinges",
+        "multi_similarity": "anchors in place of pairs, by cosines",
+    },
     examples=(
         Example(
             "lifted_structure(x, y)",
@@ -328,6 +381,17 @@ def squared_tangent(degrees: Number) -> Number:
         MASKED_ROWS,
     ),
     pitfalls=("Takes memory for every triple of rows.", *OF_THE_BATCH),
+    use=(
+        "Beside n_pairs, where classes spread differently: an angle does not change with the"
+        " scale of a triangle, as a margin does."
+    ),
+    avoid="Large batches, as it takes memory for every triple: `multi_similarity` takes pairs.",
+    checked="`pytorch_metric_learning.losses.AngularLoss`, of vectors of length 1",
+    related={
+        "n_pairs": "what it goes beside",
+        "triplet_batch_all": "every triple too, by a margin of distances",
+        "arcface": "a margin of angles to learned class vectors",
+    },
     examples=(
         Example(
             "angular(x, y, degrees=45)",

@@ -67,6 +67,18 @@ def violation(excess: Tensor, margin: Number, soft: bool) -> Tensor:
         " triplet_batch_all.",
         *OF_THE_BATCH,
     ),
+    use="Re-identification and retrieval, with batches of some classes and some samples of each.",
+    avoid=(
+        "Wrong labels or an untrained network, where the hardest are outliers:"
+        " `triplet_batch_all`, then `triplet_semi_hard`."
+    ),
+    checked="loops over all triplets in NumPy",
+    related={
+        "triplet_batch_all": "all triplets, for a gentler start",
+        "triplet_semi_hard": "negatives just beyond the positive",
+        "triplet": "triplets are given",
+        "circle": "soft weights in place of the hardest",
+    },
     examples=(Example("triplet_batch_hard(x, y)", (2.5 + 2.5 + 2.5) / 3, ON_A_LINE),),
 )
 def triplet_batch_hard(
@@ -119,6 +131,20 @@ def triplet_batch_hard(
         MASKED_ROWS,
     ),
     pitfalls=("Takes memory for every triple of rows.", *OF_THE_BATCH),
+    use=(
+        "The gentle start of metric learning: all triplets that break the margin count, and no"
+        " outlier rules."
+    ),
+    avoid=(
+        "Large batches: memory grows with the cube of their size, and easy triplets drown the"
+        " hard ones; `triplet_batch_hard`."
+    ),
+    checked="loops over all triplets in NumPy",
+    related={
+        "triplet_batch_hard": "the hardest triplet of each anchor alone",
+        "triplet_semi_hard": "one negative a pair",
+        "lifted_structure": "all negatives of a pair in one soft maximum",
+    },
     examples=(
         Example("triplet_batch_all(x, y, margin=0)", (1.5 + 0.5 + 1.5 + 1.5 + 0.5) / 5, ON_A_LINE),
         Example(
@@ -178,6 +204,20 @@ def triplet_batch_all(
         MASKED_ROWS,
     ),
     pitfalls=("Takes memory for every triple of rows.", *OF_THE_BATCH),
+    use=(
+        "Faces and retrieval with large batches, as FaceNet: negatives just beyond the positive"
+        " teach without collapse."
+    ),
+    avoid=(
+        "Small batches, in which hardly any negative is semi-hard: `triplet_batch_hard`. Very"
+        " large ones: memory grows with the cube of their size."
+    ),
+    checked="loops over all triplets in NumPy",
+    related={
+        "triplet_batch_hard": "the nearest negative, even before the positive",
+        "triplet_batch_all": "all negatives of a pair",
+        "triplet": "triplets are given",
+    },
     examples=(
         Example(
             "triplet_semi_hard(x, y)",

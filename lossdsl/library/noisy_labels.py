@@ -12,6 +12,9 @@ from lossdsl.library.guarded import log_prob
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
 
+# What the identities below declare.
+CLASSES = "input p: class_logits[B, C]; input y: labels[B]; "
+
 OF_LOGITS = "class_logits|class_log_prob[B, C, *S], labels[B, *S] -> loss[B, *S]"
 OF_PROBS = "class_prob[B, C, *S], labels[B, *S] -> loss[B, *S]"
 
@@ -34,6 +37,24 @@ OF_PROBS = "class_prob[B, C, *S], labels[B, *S] -> loss[B, *S]"
     pitfalls=("A hopelessly wrong label has almost no gradient: slow from a bad start.",),
     examples=(Example("gce(p, y, q=1)", 0.5, {"p": [[0.0, 0.0]], "y": [0]}),),
     class_weight="labels",
+    use=(
+        "Labels of which a share is wrong: the larger q, the less a label pulls that contradicts "
+        "the prediction."
+    ),
+    avoid=(
+        "Clean labels, or many classes from scratch, where it learns slowly: begin with `ce`, or "
+        "let q rise from near 0."
+    ),
+    checked="The paper's formula on SciPy's softmax.",
+    related={
+        "ce": "its limit at q = 0",
+        "sce": "keeps the pull of cross entropy",
+        "softmax_focal": "the opposite: hard samples count more",
+    },
+    identities=(
+        ("gce(p, y, q=1)", "poly1(p, y, eps=1) - ce(p, y)"),
+        (f"{CLASSES}gce(p, y, q=1)", f"{CLASSES}tvd(p, one_hot(y, C))"),
+    ),
 )
 def gce(p: Tensor, y: Tensor, *, q: Number = 0.7) -> Tensor:
     """Between cross entropy and the absolute error of the label's probability.
@@ -77,6 +98,23 @@ def gce_of_prob(p: Tensor, y: Tensor, *, q: Number = 0.7) -> Tensor:
     ),
     examples=(Example("sce(p, y, alpha=1)", 2.6931471805599454, {"p": [[0.0, 0.0]], "y": [0]}),),
     class_weight="labels",
+    use=(
+        "Wrong labels among many classes, where `gce` learns too slowly: the cross entropy pulls, "
+        "the bounded part resists."
+    ),
+    avoid=(
+        "Clean labels: `ce`. Data on which nobody tunes alpha and beta, since they differ much "
+        "from set to set: `gce` has one number."
+    ),
+    checked="The paper's sums, sample by sample, on SciPy's softmax.",
+    related={
+        "ce": "alpha = 1 and beta = 0",
+        "gce": "one bounded formula in place of a sum",
+    },
+    identities=(
+        ("sce(p, y, alpha=1, beta=0)", "ce(p, y)"),
+        ("sce(p, y)", "0.1*ce(p, y) + 4*gce(p, y, q=1)"),
+    ),
 )
 def sce(
     p: Tensor,
@@ -131,6 +169,21 @@ def sce_of_prob(
     ),
     conventions=("The negative entropy: -log C for even predictions, 0 for certain ones.",),
     examples=(Example("confidence_penalty(p)", -0.6931471805599453, {"p": [[0.0, 0.0]]}),),
+    use=(
+        "Beside `ce`, against predictions that are surer than they should be: small data, language "
+        "models, exploration of policies."
+    ),
+    avoid=(
+        "Together with label smoothing, which does nearly the same. Unlabelled data that should "
+        "become certain: `gini`."
+    ),
+    checked="Minus `scipy.stats.entropy`.",
+    related={
+        "gini": "falls with certainty instead",
+        "kl_div": "towards a distribution of your choice",
+        "ce": "its label_smoothing acts on the target",
+    },
+    identities=(("confidence_penalty(p)", "-ce(p, softmax(p))"),),
 )
 def confidence_penalty(p: Tensor) -> Tensor:
     """Negative entropy of a predicted distribution: what certainty costs.
@@ -164,6 +217,17 @@ def confidence_penalty_of_prob(p: Tensor) -> Tensor:
     ),
     pitfalls=("Takes no target: alone it makes predictions certain, not right.",),
     examples=(Example("gini(class_prob(p))", 0.375, {"p": [[0.25, 0.75]]}),),
+    use="Certainty on unlabelled samples beside a supervised loss, with bounded slopes.",
+    avoid=(
+        "Alone or too early, when it settles whatever is believed. Against too much certainty: "
+        "`confidence_penalty`."
+    ),
+    checked="Sums of squares in NumPy, and all pairs of draws.",
+    related={
+        "confidence_penalty": "minus the entropy: the opposite aim",
+        "ce": "with a target",
+    },
+    identities=(("gini(p)", "1 - mean(sum(softmax(p)**2, over=[1]))"),),
 )
 def gini(p: Tensor) -> Tensor:
     """Gini impurity of a predicted distribution: how often two draws from it differ.

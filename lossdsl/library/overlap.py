@@ -13,9 +13,13 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.guarded import log_cosh_of, power
+from lossdsl.library.guarded import log_cosh_of
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import F, loss, overload
+
+# What the identities below declare.
+PAIR = "input p: mask[B, C, *S]; input y: mask[B, C, *S]; "
+
 
 Over = Literal["image", "batch", "all"]
 
@@ -23,7 +27,6 @@ ONE_BY_ONE = "logits|prob[B, C, *S], prob[B, C, *S] -> loss[B, C]"
 EXCLUSIVE = "class_logits|class_prob[B, C, *S], labels|one_hot|class_prob[B, C, *S] -> loss[B, C]"
 
 HALF = {"p": [[[0.5, 0.5]]], "y": [[[1.0, 0.0]]]}
-UNEVEN = {"p": [[[0.8, 0.4]]], "y": [[[1.0, 0.0]]]}
 
 OF_ALL = (
     "The ratio is taken per image and class; over='batch' takes it per class with sums over the "
@@ -87,6 +90,11 @@ def overlap(
     aliases: Sequence[str] = (),
     conventions: Sequence[str] = (),
     pitfalls: Sequence[str] = (),
+    use: str,
+    avoid: str,
+    checked: str,
+    related: Mapping[str, str],
+    identities: Sequence[tuple[str, str]],
 ) -> Callable[[F], F]:
     """Register an overlap loss: one function for masks that may overlap and for classes that
     exclude each other."""
@@ -106,6 +114,11 @@ def overlap(
             mask="inside",
             class_weight="classes",
             values="[0, 1]",
+            use=use,
+            avoid=avoid,
+            checked=checked,
+            related=related,
+            identities=identities,
             result=map_type,
         )(function)
         return overload(name, signature=EXCLUSIVE, result=map_type)(function)
@@ -137,6 +150,26 @@ def overlap(
             {"p": [[[0.75, 0.25]]], "y": [[[1.0, 0.0]]]},
         ),
         Example("dice(prob(p), y)", 0.0, {"p": [[[0.0, 0.0]]], "y": [[[0.0, 0.0]]]}),
+    ),
+    use=(
+        "Segmentation of objects that are small beside the background, together with `bce` or "
+        "`ce`, whose gradients are steadier."
+    ),
+    avoid=(
+        "Soft targets, at which it is not smallest: `squared_dice`. Misses and false alarms of "
+        "unlike price: `tversky`. Lines: `cldice`."
+    ),
+    checked="Loops over pixels, and `sklearn.metrics.f1_score` on hard masks.",
+    related={
+        "squared_dice": "squares in the denominator",
+        "jaccard": "a function of it, steeper at the end",
+        "tversky": "prices for misses and false alarms",
+        "generalized_dice": "one ratio for all classes",
+    },
+    identities=(
+        ("dice(p, y)", "tversky(p, y, fp=0.5, fn=0.5, smooth=5e-6)"),
+        ("dice(p, y, squared=true)", "squared_dice(p, y)"),
+        ("dice(p, y, over='all')", "generalized_dice(p, y, over='batch', weights='uniform')"),
     ),
 )
 def dice(
@@ -182,6 +215,20 @@ def dice(
     ),
     conventions=("The squares are those of pixels, not of the sums.",),
     examples=(Example("squared_dice(prob(p), y, smooth=0)", 1 / 3, HALF),),
+    use=(
+        "Soft targets, as of smoothing or several annotators, and volumes as in V-Net: it is "
+        "smallest at p = y."
+    ),
+    avoid="False alarms of low probability, which it hardly pushes down: `dice`.",
+    checked="Loops over pixels.",
+    related={
+        "dice": "a linear denominator",
+        "jaccard": "with squared=true a function of it",
+    },
+    identities=(
+        ("squared_dice(p, y)", "dice(p, y, squared=true)"),
+        (f"{PAIR}squared_dice(p, y)", f"{PAIR}dice(p, y)"),
+    ),
 )
 def squared_dice(
     p: Tensor,
@@ -216,6 +263,21 @@ def squared_dice(
     ),
     pitfalls=("At most log cosh 1 = 0.434, so a weight tuned for dice is too small here.",),
     examples=(Example("log_cosh_dice(prob(p), y, smooth=0)", 0.12011450695827751, HALF),),
+    use=(
+        "In place of `dice` where its last steps are unsteady: the slope fades as the overlap "
+        "becomes perfect."
+    ),
+    avoid=(
+        "Fine structures, whose last bit of overlap it gives up first: `dice`, or `focal_tversky`, "
+        "which does the opposite."
+    ),
+    checked="Loops over pixels.",
+    related={
+        "dice": "what it is a function of",
+        "focal_tversky": "a power in place of log cosh: steeper at the end",
+        "log_cosh": "of residuals",
+    },
+    identities=(("log_cosh_dice(p, y)", "log_cosh(dice(p, y, reduction='none'), 0)"),),
 )
 def log_cosh_dice(
     p: Tensor,
@@ -254,6 +316,24 @@ def log_cosh_dice(
     ),
     pitfalls=("For masks; the loss of boxes is `iou`.",),
     examples=(Example("jaccard(prob(p), y, smooth=0)", 2 / 3, HALF),),
+    use="Segmentation that is judged by intersection over union.",
+    avoid=(
+        "Poor overlap early on, where its slope is half that of `dice`. The index of hard "
+        "predictions, which `lovasz_softmax` and `lovasz_hinge` follow. Boxes: `iou`."
+    ),
+    checked="Loops over pixels, and `sklearn.metrics.jaccard_score` on hard masks.",
+    related={
+        "dice": "a function of it, calmer at the end",
+        "lovasz_softmax": "equal to it on hard predictions, and convex",
+        "iou": "of boxes",
+    },
+    identities=(
+        ("jaccard(p, y)", "tversky(p, y, fp=1, fn=1)"),
+        (
+            "jaccard(p, y, smooth=0)",
+            "d = dice(p, y, smooth=0, reduction='none'); mean(2*d/(1 + d))",
+        ),
+    ),
 )
 def jaccard(
     p: Tensor,
@@ -281,114 +361,3 @@ def jaccard(
     both, prediction, target = overlap_sums(p, y, mask, over, squared, background)
     union = prediction + target - both
     return share(union - both, union + smooth)
-
-
-OF_TVERSKY = (
-    "fp weighs false positives and fn false negatives.",
-    "With squared=true a soft excess below 0 counts as 0, so the value stays in [0, 1].",
-)
-
-
-def tversky_of(sums: Sums, fp: Number, fn: Number, smooth: Number, squared: bool) -> Tensor:
-    """The Tversky loss from its sums."""
-    extra, missing = sums.prediction - sums.both, sums.target - sums.both
-    if squared:
-        extra, missing = extra.clamp(min=0), missing.clamp(min=0)
-    wrong = fp * extra + fn * missing
-    return share(wrong, sums.both + wrong + smooth)
-
-
-@overlap(
-    "tversky",
-    latex=r"1 - \frac{\sum p y + s}{\sum p y + f_p \sum p (1-y) + f_n \sum (1-p) y + s}",
-    reference=Reference(
-        "S. S. M. Salehi, D. Erdogmus and A. Gholipour",
-        "Tversky loss function for image segmentation using 3D fully convolutional deep networks",
-        2017,
-        "1706.05721",
-    ),
-    ranges={"fp": "[0, inf)", "fn": "[0, inf)"},
-    conventions=OF_TVERSKY,
-    pitfalls=(
-        "Papers disagree on which of alpha and beta is which; here they have names.",
-        "tversky(fp=0.5, fn=0.5) with smooth s is dice with smooth 2s.",
-    ),
-    examples=(Example("tversky(prob(p), y, smooth=0)", 0.24528301886792453, UNEVEN),),
-)
-def tversky(
-    p: Tensor,
-    y: Tensor,
-    *,
-    fp: Number = 0.3,
-    fn: Number = 0.7,
-    smooth: Number = 1e-5,
-    over: Over = "image",
-    squared: bool = False,
-    background: bool = True,
-    mask: Tensor | None = None,
-) -> Tensor:
-    """Overlap in which misses and false alarms weigh differently.
-
-    Args:
-        fp: the weight of false positives.
-        fn: the weight of false negatives; above `fp` it favours recall.
-        smooth, over, squared, background: as in `dice`.
-
-    Shape:
-        p and y with the class axis, y also as labels; one value an image and class.
-
-    Example:
-        `tversky(p, y, fp=0.2, fn=0.8)`
-    """
-    sums = overlap_sums(p, y, mask, over, squared, background)
-    return tversky_of(sums, fp, fn, smooth, squared)
-
-
-@overlap(
-    "focal_tversky",
-    latex=r"\left(1 - \frac{\sum p y + s}{\sum p y + f_p \sum p (1-y) + f_n \sum (1-p) y + s}"
-    r"\right)^{1/\gamma}",
-    reference=Reference(
-        "N. Abraham and N. M. Khan",
-        "A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion Segmentation",
-        2018,
-        "1810.07842",
-    ),
-    ranges={"fp": "[0, inf)", "fn": "[0, inf)", "gamma": "(0, inf)"},
-    conventions=(
-        "The exponent is 1/gamma, as in the paper: 0.75 by default.",
-        "A perfect match has gradient 0, though the power's slope is infinite there.",
-        *OF_TVERSKY,
-    ),
-    pitfalls=("Code with a gamma of 0.75 has the exponent itself in mind: gamma=4/3 here.",),
-    examples=(Example("focal_tversky(prob(p), y, smooth=0)", 0.3485383830157513, UNEVEN),),
-)
-def focal_tversky(
-    p: Tensor,
-    y: Tensor,
-    *,
-    fp: Number = 0.3,
-    fn: Number = 0.7,
-    gamma: Number = 4 / 3,
-    smooth: Number = 1e-5,
-    over: Over = "image",
-    squared: bool = False,
-    background: bool = True,
-    mask: Tensor | None = None,
-) -> Tensor:
-    """Tversky loss to the power 1/gamma: images that overlap well keep a gradient.
-
-    Args:
-        fp: the weight of false positives.
-        fn: the weight of false negatives; above `fp` it favours recall.
-        gamma: above 1 the last bit of overlap counts more, below 1 the first.
-        smooth, over, squared, background: as in `dice`.
-
-    Shape:
-        p and y with the class axis, y also as labels; one value an image and class.
-
-    Example:
-        `focal_tversky(p, y, gamma=2)`
-    """
-    sums = overlap_sums(p, y, mask, over, squared, background)
-    return power(tversky_of(sums, fp, fn, smooth, squared), 1 / gamma)

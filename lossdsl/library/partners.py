@@ -48,6 +48,24 @@ MATCHED = "embedding[N, D], embedding[N, D] -> loss[]"
         *OF_THE_BATCH,
         "info_nce contrasts with the other view alone; the values differ.",
     ),
+    use="Self-supervised pretraining from two augmented views, as SimCLR, with large batches.",
+    avoid=(
+        "Small batches: `byol`, `simsiam` and `vicreg` need no negatives. Labels at hand: `supcon`."
+    ),
+    checked="`pytorch_metric_learning.losses.NTXentLoss` and `monai.losses.ContrastiveLoss`",
+    related={
+        "info_nce": "contrasts with the other view alone",
+        "clip": "both directions, without contrast within a side",
+        "supcon": "class-mates by label",
+    },
+    identities=(
+        ("nt_xent(a, b)", "nt_xent(b, a)"),
+        (
+            "nt_xent(a, b)",
+            "input a: embedding[N, D]; input b: embedding[N, D]; "
+            "supcon(cat(a, b), cat(labels(arange(a[:, 0])), labels(arange(b[:, 0]))))",
+        ),
+    ),
     examples=(
         Example(
             "nt_xent(a, b, temperature=1)",
@@ -98,6 +116,27 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: Number = 0.1) -> Tensor:
         "l2 weighs the mean squared length of all vectors; 0, the default, leaves it out.",
     ),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Retrieval with one pair a class in each batch, or queries with their documents, scored"
+        " by inner products."
+    ),
+    avoid=(
+        "Vectors whose length should not count: `info_nce` compares cosines. Several samples a"
+        " class: `supcon`."
+    ),
+    checked="`pytorch_metric_learning.losses.NPairsLoss`, and the paper's formula in NumPy",
+    related={
+        "info_nce": "cosines with a temperature",
+        "angular": "what it goes beside",
+        "lifted_structure": "all positive pairs of labelled batches",
+    },
+    identities=(
+        (
+            "n_pairs(a, b)",
+            "input a: embedding[N, D]; input b: embedding[N, D]; "
+            "ce(a@transpose(b), labels(arange(a[:, 0])))",
+        ),
+    ),
     examples=(
         Example(
             "n_pairs(a, b)",
@@ -144,6 +183,21 @@ def n_pairs(anchor: Tensor, positive: Tensor, *, l2: Number = 0.0) -> Tensor:
         "A batch of one costs 0.",
     ),
     pitfalls=OF_THE_BATCH,
+    use=(
+        "Retrieval across modalities with data of moderate size: a margin, and with"
+        " negatives='hardest' the worst wrong partner, as VSE++."
+    ),
+    avoid=(
+        "Large batches from the web: `clip` weighs all negatives by a softmax. An untrained"
+        " network: begin with negatives='all'."
+    ),
+    checked="loops over pairs in NumPy",
+    related={
+        "clip": "a softmax in place of the margin",
+        "triplet": "one negative a row, given",
+        "triplet_batch_hard": "the hardest by labels, on one side",
+    },
+    identities=(("text_image_matching(a, b)", "text_image_matching(b, a)"),),
     examples=(
         Example(
             "text_image_matching(a, b, margin=0.5)",

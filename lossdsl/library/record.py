@@ -115,9 +115,18 @@ class Overload:
     lengths: Mapping[str, str] = field(default_factory=dict)
 
 
+Critic = Literal["at", "between", "around"]
+"""Where a penalty on a network's derivative takes it: at the points that are given, at random
+points between two batches, or at random points near one."""
+
+
 @dataclass(frozen=True)
 class LossRecord:
-    """A primitive loss of the library, or a user's own."""
+    """A primitive loss of the library, or a user's own.
+
+    A record with a `critic` is a penalty on the derivative of its first input with respect to its
+    second: `r1(D(x), x)`. `r1(D, x)` is short for it.
+    """
 
     name: str
     family: str
@@ -140,6 +149,7 @@ class LossRecord:
     checked: str = ""
     related: Mapping[str, str] = field(default_factory=dict)
     identities: tuple[tuple[str, str], ...] = ()
+    critic: Critic | None = None
 
     @property
     def function(self) -> Callable[..., torch.Tensor]:

@@ -21,6 +21,9 @@ from lossdsl.library.overlap import (
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
 
+# What the identities below declare.
+MASK = "input p: logits[B, 1, H, W]; input y: mask[B, 1, H, W]; "
+
 MASKED = "Masked pixels are left out of every sum."
 OVER = (
     "Per image and class; over='batch' takes it per class with sums over the batch, over='all' "
@@ -79,6 +82,24 @@ def per_image(parameters: Mapping[str, Any]) -> str:
         ),
     ),
     mask="inside",
+    use=(
+        "Volumes with organs of very different size: each class weighs by the inverse of its "
+        "squared volume."
+    ),
+    avoid=(
+        "Classes of a few voxels, which outweigh the others by far: weights='simple', or `dice` "
+        "with its ratio for each class."
+    ),
+    checked="`monai.losses.GeneralizedDiceLoss`, and the paper's formula in NumPy.",
+    related={
+        "dice": "a ratio for each class",
+        "tversky": "prices for misses and false alarms",
+        "boundary": "distances, often added to it",
+    },
+    identities=(
+        (f"{MASK}generalized_dice(p, y)", f"{MASK}dice(p, y)"),
+        ("generalized_dice(p, y, over='batch', weights='uniform')", "dice(p, y, over='all')"),
+    ),
 )
 def generalized_dice(
     p: Tensor,
@@ -142,6 +163,23 @@ def generalized_dice(
     examples=(Example("sensitivity_specificity(prob(p), y, r=0.4)", 0.25, HALF),),
     mask="inside",
     class_weight="classes",
+    use=(
+        "Lesions that fill a tiny share of the image: one mean of errors on them, one off them, "
+        "and a weight between the two."
+    ),
+    avoid=(
+        "Confident mistakes, whose slope fades through the sigmoid: `balanced_bce`. Overlap as the "
+        "measure: `tversky`."
+    ),
+    checked="The paper's formula in NumPy.",
+    related={
+        "balanced_bce": "the same balance of cross entropies",
+        "tversky": "a ratio of sums",
+        "mse": "one mean over all pixels",
+    },
+    identities=(
+        ("sensitivity_specificity(p, y, r=0.1)", "sensitivity_specificity(-p, 1 - y, r=0.9)"),
+    ),
 )
 def sensitivity_specificity(
     p: Tensor,
@@ -187,6 +225,7 @@ def sensitivity_specificity(
         "Matthews Correlation Coefficient Loss for Deep Convolutional Networks: Application to "
         "Skin Lesion Segmentation",
         2021,
+        "2010.13454",
     ),
     ranges={"smooth": "[0, inf)"},
     conventions=(
@@ -205,6 +244,21 @@ def sensitivity_specificity(
     ),
     mask="inside",
     class_weight="classes",
+    use=(
+        "Masks that may fill most of the image, where true negatives should count as true "
+        "positives do."
+    ),
+    avoid=(
+        "Classes that are absent or fill the image, on which it is 0 whatever is predicted: `bce` "
+        "beside it. Small objects on much background, of which `dice` says nearly the same."
+    ),
+    checked="`monai.losses.MCCLoss`, and `sklearn.metrics.matthews_corrcoef` on hard masks.",
+    related={
+        "dice": "blind to true negatives",
+        "jaccard": "blind to true negatives",
+        "balanced_bce": "pixel by pixel",
+    },
+    identities=(("mcc(p, y)", "mcc(-p, 1 - y)"),),
 )
 def mcc(
     p: Tensor,

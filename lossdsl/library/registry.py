@@ -18,6 +18,7 @@ import torch
 from lossdsl.functions.record import functions
 from lossdsl.library.record import (
     Condition,
+    Critic,
     Example,
     Interval,
     LeastSizes,
@@ -34,47 +35,85 @@ F = TypeVar("F", bound=Callable[..., torch.Tensor])
 
 MODULES = (
     "regression",
+    "quantiles",
+    "densities",
     "totals",
     "relative",
+    "depth",
     "robust",
     "likelihood",
+    "proportions",
+    "normal_gamma",
     "forecasts",
     "warping",
     "classification",
+    "relative_entropy",
     "margins",
+    "label_sets",
     "noisy_labels",
     "divergences",
+    "consistency",
     "imbalance",
+    "rare_positives",
     "hard_pixels",
+    "surprise",
+    "simplex",
+    "tags",
+    "evidence",
+    "levels",
     "transcripts",
+    "vocabulary",
+    "tokens",
     "overlap",
+    "tversky",
     "lovasz",
     "regions",
     "compound",
     "contours",
+    "neighbourhoods",
     "boxes",
     "box_shapes",
     "gaussian_boxes",
+    "kalman",
+    "outliers",
+    "landmarks",
     "dense_detection",
     "image",
     "layers",
     "restoration",
+    "detail",
+    "structure",
+    "wavelets",
+    "priors",
+    "registration",
     "embedding",
     "metric",
     "mining",
+    "class_vectors",
     "proxies",
     "partners",
     "views",
+    "collapse",
+    "sphere",
     "motion",
+    "flow",
+    "covariances",
     "adversarial",
     "critics",
+    "equilibrium",
+    "penalties",
     "generative",
     "latents",
     "diffusion",
+    "decoder",
     "preference",
+    "answers",
+    "verdicts",
+    "policy",
     "signals",
     "samples",
     "ranking",
+    "listwise",
 )
 """The modules of the library, in the order in which the catalogue lists them."""
 
@@ -105,6 +144,7 @@ def loss(
     checked: str = "",
     related: Mapping[str, str] | None = None,
     identities: Sequence[tuple[str, str]] = (),
+    critic: Critic | None = None,
     result: ResultRule | None = None,
     when: Condition | None = None,
     lengths: Mapping[str, str] | None = None,
@@ -138,6 +178,8 @@ def loss(
         related: other losses' names, each with what tells them from this one.
         identities: pairs of programs that have one value, e.g.
             `("focal(p, y, gamma=0)", "bce(p, y)")`.
+        critic: for a penalty on the derivative of the first input by the second: where
+            `name(network, x, …)` takes it.
         result: the result type for given literal parameters, where it depends on them.
         when: restricts this form to some literal parameters.
         lengths: which sizes of the signature are the length of a parameter that is a list.
@@ -174,6 +216,7 @@ def loss(
             checked=checked,
             related=dict(related or {}),
             identities=tuple(identities),
+            critic=critic,
         )
         _check_names(record)
         if family == "user":

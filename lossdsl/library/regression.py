@@ -1,25 +1,17 @@
-"""Regression: what a residual costs, from squares to likelihoods.
+"""Regression: what a residual costs, from squares to lines.
 
-All but `rmse` give one value an element. Residuals are prediction minus target, except in
-`quantile`, whose definition turns them round.
+All but `rmse` give one value an element. Residuals are prediction minus target.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.guarded import floored, log_cosh_of
-from lossdsl.library.record import Example, Number, Reference, Vector
-from lossdsl.library.registry import loss, overload
-
-SMALLEST_RATE = 1e-8
-"""Where PyTorch guards the logarithm of a Poisson rate."""
+from lossdsl.library.guarded import log_cosh_of
+from lossdsl.library.record import Example, Number, Reference
+from lossdsl.library.registry import loss
 
 
 @loss(
@@ -34,6 +26,26 @@ SMALLEST_RATE = 1e-8
     ),
     pitfalls=("Without the factor ½ that many texts put in front of the square.",),
     examples=(Example("mse(p, y)", 2.5, {"p": [1.0, 3.0], "y": [0.0, 1.0]}),),
+    use=(
+        "Noise that is roughly normal and alike everywhere, where the mean is wanted: clean "
+        "targets, pixels, the noise that a diffusion model predicts."
+    ),
+    avoid=(
+        "Targets with outliers, whose squares rule the gradient: `huber` or `l1`. Where the noise "
+        "differs from sample to sample, `gaussian_nll` learns it."
+    ),
+    checked="`torch.nn.functional.mse_loss`, values and gradients.",
+    related={
+        "rmse": "its root, in the units of the target",
+        "euclidean": "half the sum over a sample in place of the mean",
+        "l1": "seeks the median rather than the mean",
+        "gaussian_nll": "with a variance that is predicted too",
+    },
+    identities=(
+        ("mse(p, y)", "rmse(p, y)**2"),
+        ("mse(p, y)", "2*barron(p, y, alpha=2)"),
+        ("mse(p, y)", "2*gaussian_nll(p, y, 1)"),
+    ),
 )
 def mse(p: Tensor, y: Tensor) -> Tensor:
     """Squared error of each element.
@@ -62,6 +74,26 @@ def mse(p: Tensor, y: Tensor) -> Tensor:
     ),
     conventions=("The gradient at p = y is 0.",),
     examples=(Example("l1(p, y)", 1.5, {"p": [1.0, 3.0], "y": [0.0, 1.0]}),),
+    use=(
+        "Targets with outliers or heavy tails, for which the median is a good answer; image "
+        "restoration, where it blurs less than `mse`; boxes in DETR, beside `giou`."
+    ),
+    avoid=(
+        "Training to high precision: its slope does not fade with the error, so steps overshoot. "
+        "`smooth_l1`, `huber` and `charbonnier` are round at 0."
+    ),
+    checked="`torch.nn.functional.l1_loss`, values and gradients.",
+    related={
+        "huber": "a square near 0",
+        "charbonnier": "with its corner rounded",
+        "quantile": "half of this at q=0.5, other quantiles else",
+        "laplace_nll": "with a scale that is predicted too",
+    },
+    identities=(
+        ("l1(p, y)", "2*quantile(p, y, q=0.5)"),
+        ("l1(p, y)", "epsilon_insensitive(p, y, epsilon=0)"),
+        ("l1(p, y)", "charbonnier(p, y, eps=0)"),
+    ),
 )
 def l1(p: Tensor, y: Tensor) -> Tensor:
     """Absolute error of each element.
@@ -94,6 +126,24 @@ def l1(p: Tensor, y: Tensor) -> Tensor:
         "Code that asks for sigma means beta = 1/sigma².",
     ),
     examples=(Example("smooth_l1(p, y)", 0.8125, {"p": [0.5, 2.0], "y": [0.0, 0.0]}),),
+    use=(
+        "Offsets of boxes in two-stage detectors, whose slope must stay at most 1 whatever the "
+        "width of the square part."
+    ),
+    avoid=(
+        "Boxes that are judged by overlap: `giou` and `ciou` follow the measure itself. Where "
+        "small errors should keep their curvature as the width changes: `huber`."
+    ),
+    checked="`torch.nn.functional.smooth_l1_loss`, values and gradients, beta = 0 included.",
+    related={
+        "huber": "delta times this: the curvature stays 1 and the slope grows",
+        "l1": "this with beta = 0",
+        "balanced_l1": "more slope for small residuals",
+    },
+    identities=(
+        ("smooth_l1(p, y, beta=0)", "l1(p, y)"),
+        ("smooth_l1(p, y, beta=2)", "0.5*huber(p, y, delta=2)"),
+    ),
 )
 def smooth_l1(p: Tensor, y: Tensor, *, beta: Number = 1.0) -> Tensor:
     """Absolute error, rounded off to a square within `beta` of 0.
@@ -130,6 +180,25 @@ def smooth_l1(p: Tensor, y: Tensor, *, beta: Number = 1.0) -> Tensor:
     ranges={"delta": "(0, inf)"},
     pitfalls=("Not smooth_l1: huber(delta=b) is b times smooth_l1(beta=b).",),
     examples=(Example("huber(p, y, delta=2)", 4.0, {"p": [3.0], "y": [0.0]}),),
+    use=(
+        "Regression with a few wild targets, and temporal-difference errors of Q-learning: squares "
+        "for ordinary residuals, a bounded slope for the others."
+    ),
+    avoid=(
+        "Many gross outliers, whose pull is bounded here but never fades: `cauchy`, "
+        "`geman_mcclure` or `tukey`. Clean normal noise: `mse`."
+    ),
+    checked="`torch.nn.functional.huber_loss`, values and gradients.",
+    related={
+        "smooth_l1": "this divided by delta",
+        "log_cosh": "smooth in every derivative, without a width",
+        "barron": "slopes that fade, by one number",
+        "huber_quantile": "other weights above and below",
+    },
+    identities=(
+        ("huber(p, y, delta=0.5)", "0.5*smooth_l1(p, y, beta=0.5)"),
+        ("huber(p, y)", "2*huber_quantile(p, y, q=0.5)"),
+    ),
 )
 def huber(p: Tensor, y: Tensor, *, delta: Number = 1.0) -> Tensor:
     """Half the squared error up to `delta`, a straight line with that slope beyond.
@@ -161,6 +230,21 @@ def huber(p: Tensor, y: Tensor, *, delta: Number = 1.0) -> Tensor:
         "2208.04564",
     ),
     examples=(Example("log_cosh(p, y)", 0.4337808304830271, {"p": [1.0], "y": [0.0]}),),
+    use=(
+        "In place of `huber` where second derivatives are used, as by boosted trees or Newton's "
+        "method: it is smooth everywhere."
+    ),
+    avoid=(
+        "Residuals far from 1 in size, since it has no width to set: scale the targets, or take "
+        "`huber` with its delta."
+    ),
+    checked="NumPy's logarithm of cosh, and its Taylor series near 0.",
+    related={
+        "huber": "the same shape with a width",
+        "charbonnier": "a hyperbola, closer to l1 with a small eps",
+        "log_cosh_dice": "of a Dice loss",
+    },
+    identities=(("log_cosh(p, y)", "mean(softplus(2*(p - y)) - (p - y)) - log(2)"),),
 )
 def log_cosh(p: Tensor, y: Tensor) -> Tensor:
     """Logarithm of the hyperbolic cosine of the residual: half a square that turns into a line.
@@ -195,6 +279,24 @@ def log_cosh(p: Tensor, y: Tensor) -> Tensor:
     ),
     pitfalls=("Some libraries add eps as it is; their 1e-12 is an eps of 1e-6 here.",),
     examples=(Example("charbonnier(p, y, eps=3)", 5.0, {"p": [4.0], "y": [0.0]}),),
+    use=(
+        "Super-resolution, deblurring, dehazing: `l1` in all but name, with a gradient that fades "
+        "within eps of 0."
+    ),
+    avoid=(
+        "Where a perfect match should cost 0, since it costs eps: `huber` or `smooth_l1`. "
+        "Structure rather than pixels: `ssim` beside it."
+    ),
+    checked="NumPy's hypot.",
+    related={
+        "l1": "this with eps = 0",
+        "barron": "alpha=1 is this less its least value, in units of a scale",
+        "huber": "exactly a square near 0",
+    },
+    identities=(
+        ("charbonnier(p, y, eps=0)", "l1(p, y)"),
+        ("charbonnier(p, y, eps=1)", "1 + barron(p, y, alpha=1)"),
+    ),
 )
 def charbonnier(p: Tensor, y: Tensor, *, eps: Number = 1e-3) -> Tensor:
     """Absolute error with its corner rounded over a width of `eps`.
@@ -234,6 +336,18 @@ def charbonnier(p: Tensor, y: Tensor, *, eps: Number = 1e-3) -> Tensor:
     ),
     examples=(Example("rmse(p, y)", 5.0, {"p": [1.0, 7.0], "y": [0.0, 0.0]}),),
     mask="none",
+    use="Reports in the units of the target, and competitions that are scored by it.",
+    avoid=(
+        "Small batches and accumulated gradients, whose roots do not average to that of the whole; "
+        "its gradient keeps its length however small the error. `mse` has the same minimum."
+    ),
+    checked="`sklearn.metrics.root_mean_squared_error`.",
+    related={
+        "mse": "without the root",
+        "rel_l2": "relative to the size of the target, sample by sample",
+        "psnr": "its logarithm, for images",
+    },
+    identities=(("rmse(p, y)", "sqrt(mse(p, y))"),),
 )
 def rmse(p: Tensor, y: Tensor) -> Tensor:
     """Root of the mean squared error over everything.
@@ -251,154 +365,3 @@ def rmse(p: Tensor, y: Tensor) -> Tensor:
     mean = (residual * residual).sum() / max(residual.numel(), 1)
     wrong = mean > 0
     return torch.where(wrong, torch.where(wrong, mean, 1.0).sqrt(), 0.0)
-
-
-def has_levels(parameters: Mapping[str, Any]) -> bool:
-    """Whether `q` is a list: the prediction then has a last axis of quantiles."""
-    return isinstance(parameters.get("q"), (list, tuple))
-
-
-def pinball_of(residual: Tensor, q: Number) -> Tensor:
-    """Two half-lines. Written with relu, so that the gradient at 0 is 0 whatever `q`."""
-    return q * residual.relu() + (1 - q) * (-residual).relu()
-
-
-@loss(
-    "quantile",
-    signature="real[*S], real[*S] -> loss[*S]",
-    family="regression",
-    values="[0, inf)",
-    aliases=("pinball",),
-    latex=r"\max\left(q (y - p),\ (q - 1)(y - p)\right)",
-    reference=Reference("R. Koenker and G. Bassett", "Regression Quantiles", 1978),
-    ranges={"q": "(0, 1)"},
-    conventions=(
-        "The residual is target minus prediction.",
-        "With a list of quantiles the prediction has one more axis, the last, in their order.",
-        "The gradient at p = y is 0.",
-    ),
-    pitfalls=(
-        "q = 0.5 is half of l1; a library that doubles the loss agrees with l1 instead.",
-        "Nothing keeps the predicted quantiles from crossing.",
-    ),
-    examples=(
-        Example("quantile(p, y, q=0.9)", 1.8, {"p": [0.0], "y": [2.0]}),
-        Example("quantile(p, y, q=[0.1, 0.9])", 0.5, {"p": [[0.0, 0.0]], "y": [1.0]}),
-    ),
-    when=lambda parameters: not has_levels(parameters),
-)
-def quantile(p: Tensor, y: Tensor, *, q: Number = 0.5) -> Tensor:
-    """Pinball loss: its minimiser is the `q`-quantile of the target.
-
-    Args:
-        q: the quantile to predict, or a list of them.
-
-    Shape:
-        p and y alike, any shape; one value an element. For a list of Q quantiles p has an
-        axis of size Q behind those of y, and so has the result.
-
-    Example:
-        `quantile(p, y, q=[0.1, 0.5, 0.9])`
-    """
-    return pinball_of(y - p, q)
-
-
-@overload(
-    "quantile",
-    signature="real[*S, Q], real[*S] -> loss[*S, Q]",
-    when=has_levels,
-    lengths={"Q": "q"},
-)
-def quantile_of_levels(p: Tensor, y: Tensor, *, q: Vector) -> Tensor:
-    """Pinball loss of several quantiles at once, along the last axis of the prediction."""
-    levels = torch.as_tensor(q, dtype=p.dtype, device=p.device)
-    return pinball_of(y.unsqueeze(-1) - p, levels)
-
-
-@loss(
-    "gaussian_nll",
-    signature="real[*S], real[*S], positive[*S] -> loss[*S]",
-    family="regression",
-    latex=r"\tfrac12 \left[\log v + \frac{(\mu - y)^2}{v}\right]",
-    reference=Reference(
-        "D. A. Nix and A. S. Weigend",
-        "Estimating the Mean and Variance of the Target Probability Distribution",
-        1994,
-    ),
-    ranges={"eps": "(0, inf)"},
-    conventions=(
-        "A variance below eps counts as eps, with the gradient that eps has.",
-        "full adds the constant ½ log 2π.",
-    ),
-    pitfalls=("The third argument is the variance: not its root, not its logarithm.",),
-    examples=(
-        Example("gaussian_nll(m, y, v)", 1.1931471805599454, {"m": [0.0], "y": [2.0], "v": [4.0]}),
-    ),
-)
-def gaussian_nll(
-    mean: Tensor, target: Tensor, var: Tensor, *, full: bool = False, eps: Number = 1e-6
-) -> Tensor:
-    """Negative log-likelihood of normal noise whose variance is predicted too.
-
-    Args:
-        full: whether the constant ½ log 2π is added.
-        eps: the smallest variance that is believed.
-
-    Shape:
-        mean, target and var alike, any shape, var > 0; one value an element.
-
-    Example:
-        `gaussian_nll(m, y, exp(log_var))`
-    """
-    var = floored(var, eps)
-    residual = mean - target
-    cost = 0.5 * (var.log() + residual * residual / var)
-    return cost + 0.5 * math.log(2 * math.pi) if full else cost
-
-
-def stirling(count: Tensor) -> Tensor:
-    """Stirling's approximation of log(count!), and 0 for counts up to 1."""
-    many = count > 1
-    count = torch.where(many, count, 1.0)
-    value = count * count.log() - count + 0.5 * (2 * math.pi * count).log()
-    return torch.where(many, value, 0.0)
-
-
-@loss(
-    "poisson_nll",
-    signature="real[*S], real[*S] -> loss[*S]",
-    family="regression",
-    latex=r"e^{z} - y z",
-    reference=Reference("J. A. Nelder and R. W. M. Wedderburn", "Generalized Linear Models", 1972),
-    conventions=(
-        "An undeclared or real prediction is the logarithm of the rate, a positive one the rate.",
-        "A log-rate above half of the largest exponent (44 in float32) goes on along its tangent.",
-        "A rate below 1e-8 counts as 1e-8 inside the logarithm.",
-        "full adds Stirling's approximation of log y! for y > 1, as PyTorch does.",
-    ),
-    examples=(
-        Example("poisson_nll(z, y)", -0.0794415416798357, {"z": [0.6931471805599453], "y": [3.0]}),
-    ),
-)
-def poisson_nll(p: Tensor, y: Tensor, *, full: bool = False) -> Tensor:
-    """Negative log-likelihood of counts, from the logarithm of their rate or the rate itself.
-
-    Args:
-        full: whether the term of the target alone, log y!, is added.
-
-    Shape:
-        p and y alike, any shape, y >= 0; one value an element.
-
-    Example:
-        `poisson_nll(log_rate, clicks)`
-    """
-    held = p.clamp(max=0.5 * math.log(torch.finfo(p.dtype).max))
-    cost = held.exp() * (1 + (p - held)) - y * p
-    return cost + stirling(y) if full else cost
-
-
-@overload("poisson_nll", signature="positive[*S], real[*S] -> loss[*S]")
-def poisson_nll_of_rate(p: Tensor, y: Tensor, *, full: bool = False) -> Tensor:
-    """Negative log-likelihood of counts, from their rate."""
-    cost = p - y * floored(p, SMALLEST_RATE).log()
-    return cost + stirling(y) if full else cost

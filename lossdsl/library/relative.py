@@ -33,6 +33,21 @@ SIGNATURE = "real[*S], real[*S] -> loss[*S]"
     ),
     pitfalls=("For values that are never negative: below 0 every prediction costs the same.",),
     examples=(Example("msle(p, y)", 0.4804530139182014, {"p": [3.0], "y": [1.0]}),),
+    use=(
+        "Targets over several orders of magnitude, such as prices or visitors, where a factor of 2 "
+        "matters as much at 10 as at 10 000."
+    ),
+    avoid=(
+        "Values below 0, which all count as 0. Where sums must come out right, since it learns "
+        "something like a geometric mean: `poisson_nll` or `tweedie` keep the arithmetic one."
+    ),
+    checked="`sklearn.metrics.mean_squared_log_error`.",
+    related={
+        "mse": "of the values themselves",
+        "mape": "relative and linear",
+        "lognormal_nll": "the likelihood of such noise, its spread learnt too",
+    },
+    identities=(("msle(p, y)", "mse(log1p(relu(p)), log1p(relu(y)))"),),
 )
 def msle(p: Tensor, y: Tensor) -> Tensor:
     """Squared error of logarithms of one plus the value: ratios count, not differences.
@@ -68,6 +83,18 @@ def msle(p: Tensor, y: Tensor) -> Tensor:
         "underestimate.",
     ),
     examples=(Example("mape(p, y)", 0.875, {"p": [3.0, 1.0], "y": [4.0, -2.0]}),),
+    use="Forecasts that are judged in percent, of targets well away from 0.",
+    avoid=(
+        "Intermittent demand and whatever comes near 0: `mase` takes its scale from the past. It "
+        "rewards low forecasts; `msle` treats a factor up and a factor down alike."
+    ),
+    checked="`sklearn.metrics.mean_absolute_percentage_error`.",
+    related={
+        "smape": "divides by prediction and target, and is bounded",
+        "mase": "divides by what a naive forecast missed",
+        "msle": "squares of logarithms",
+    },
+    identities=(("mape(p, y)", "mean(abs(p - y)/maximum(abs(y), 1e-6))"),),
 )
 def mape(p: Tensor, y: Tensor, *, eps: Number = 1e-6) -> Tensor:
     """Absolute error as a fraction of the target.
@@ -102,6 +129,23 @@ def mape(p: Tensor, y: Tensor, *, eps: Number = 1e-6) -> Tensor:
         "Against a target of 0 every forecast but 0 costs 2.",
     ),
     examples=(Example("smape(p, y)", 1.0, {"p": [3.0], "y": [1.0]}),),
+    use=(
+        "Scores of forecasting competitions such as M3 and M4, and series of mixed scale that are "
+        "seldom 0."
+    ),
+    avoid=(
+        "Series that change sign or are often 0, where it is 2 whatever the forecast: `mase` stays "
+        "informative."
+    ),
+    checked="`torchmetrics.functional.symmetric_mean_absolute_percentage_error`.",
+    related={
+        "mape": "divides by the target alone",
+        "mase": "divides by what a naive forecast missed",
+    },
+    identities=(
+        ("smape(p, y)", "smape(y, p)"),
+        ("smape(3*p, 3*y)", "smape(p, y)"),
+    ),
 )
 def smape(p: Tensor, y: Tensor) -> Tensor:
     """Absolute error as a fraction of the mean size of prediction and target.
@@ -147,6 +191,18 @@ def least_history(parameters: Mapping[str, Any]) -> dict[str, int]:
             {"p": [1.0, 2.0], "y": [2.0, 4.0], "h": [0.0, 1.0, 4.0]},
         ),
     ),
+    use=(
+        "Series of different units in one batch: 1 is as good as repeating the last season, "
+        "whatever the series."
+    ),
+    avoid="Series whose past is short or constant, which scale nothing: `l1` of normalised values.",
+    checked="The paper's formula in NumPy, and the naive forecast, whose error is 1.",
+    related={
+        "mape": "divides by the target",
+        "smape": "divides by prediction and target",
+        "l1": "in the units of the target",
+    },
+    identities=(("mase(3*p, 3*y, 3*h, season=1)", "mase(p, y, h, season=1)"),),
 )
 def mase(p: Tensor, y: Tensor, history: Tensor, *, season: int) -> Tensor:
     """Absolute error in units of what repeating the last season would have missed in the past.

@@ -34,6 +34,21 @@ SIGNATURE = "real[*S], real[*S] -> loss[*S]"
     examples=(
         Example("epsilon_insensitive(p, y, epsilon=0.5)", 1.0, {"p": [2.5, 0.25], "y": [0.0, 0.0]}),
     ),
+    use=(
+        "Targets known to a tolerance only, such as rounded measurements: errors within it are not "
+        "chased."
+    ),
+    avoid=(
+        "Where every error counts, and starts at which all lie within the tube and nothing pulls: "
+        "`huber` charges small errors a little."
+    ),
+    checked="The formula in NumPy.",
+    related={
+        "l1": "this with epsilon = 0",
+        "huber": "small errors cheap rather than free",
+        "hinge": "the same corner, for signs",
+    },
+    identities=(("epsilon_insensitive(p, y, epsilon=0)", "l1(p, y)"),),
 )
 def epsilon_insensitive(p: Tensor, y: Tensor, *, epsilon: Number = 0.1) -> Tensor:
     """Absolute error beyond a tube of half-width `epsilon`, within which errors are free.
@@ -75,6 +90,21 @@ def epsilon_insensitive(p: Tensor, y: Tensor, *, epsilon: Number = 0.1) -> Tenso
     ),
     pitfalls=("No gradient reaches residuals beyond c: a bad start stays bad.",),
     examples=(Example("tukey(p, y, c=2)", 0.3854166666666667, {"p": [1.0], "y": [0.0]}),),
+    use=(
+        "Fits among gross outliers that should not count at all, once residuals are scaled to unit "
+        "noise and the start is good."
+    ),
+    avoid=(
+        "A bad start, since residuals beyond c do not pull: begin with `huber`, or lower the alpha "
+        "of `barron` step by step."
+    ),
+    checked="`statsmodels.robust.norms.TukeyBiweight`, values and slopes.",
+    related={
+        "geman_mcclure": "flattens, and is never flat",
+        "cauchy": "still grows, like a logarithm",
+        "barron": "a family that can be annealed",
+    },
+    identities=(("tukey(2*p, 2*y, c=2)", "4*tukey(p, y, c=1)"),),
 )
 def tukey(p: Tensor, y: Tensor, *, c: Number = 4.685) -> Tensor:
     """Tukey's biweight: half a square near 0, constant for outliers.
@@ -108,6 +138,24 @@ def tukey(p: Tensor, y: Tensor, *, c: Number = 4.685) -> Tensor:
     ranges={"c": "(0, inf)"},
     conventions=("Without a factor c²: the curvature at 0 is 1/c².",),
     examples=(Example("cauchy(p, y)", 1.0986122886681098, {"p": [2.0], "y": [0.0]}),),
+    use=(
+        "Heavy-tailed residuals, as of optical flow or stereo matches: far ones pull like one over "
+        "their size."
+    ),
+    avoid=(
+        "Light noise, which `mse` uses better; outliers that should hardly count: `geman_mcclure` "
+        "or `tukey`."
+    ),
+    checked="`kornia.losses.cauchy_loss`.",
+    related={
+        "student_t_nll": "the likelihood, its scale learnt too",
+        "barron": "alpha=0 is this",
+        "geman_mcclure": "bounded",
+    },
+    identities=(
+        ("cauchy(p, y, c=2)", "barron(p, y, alpha=0, c=2)"),
+        ("cauchy(p, y, c=2)", "cauchy(p/2, y/2)"),
+    ),
 )
 def cauchy(p: Tensor, y: Tensor, *, c: Number = 1.0) -> Tensor:
     """Cauchy's or Lorentz's loss: grows like a logarithm, so its slope fades for outliers.
@@ -131,7 +179,9 @@ def cauchy(p: Tensor, y: Tensor, *, c: Number = 1.0) -> Tensor:
     values="[0, 2]",
     latex=r"\frac{2 (p - y)^2 / c^2}{(p - y)^2 / c^2 + 4}",
     reference=Reference(
-        "S. Geman and D. E. McClure", "Bayesian image analysis: an application to SPECT", 1985
+        "S. Geman and D. E. McClure",
+        "Bayesian Image Analysis: An Application to Single Photon Emission Tomography",
+        1985,
     ),
     ranges={"c": "(0, inf)"},
     conventions=(
@@ -140,6 +190,21 @@ def cauchy(p: Tensor, y: Tensor, *, c: Number = 1.0) -> Tensor:
     ),
     pitfalls=("The slope of far outliers fades like the inverse cube of their residual.",),
     examples=(Example("geman_mcclure(p, y)", 1.0, {"p": [2.0], "y": [0.0]}),),
+    use=(
+        "Registration and pose fits with many false matches: each costs at most 2, however far it "
+        "is."
+    ),
+    avoid=(
+        "A bad start, since far residuals hardly pull: `cauchy` or `huber` first, or `barron` with "
+        "an alpha that moves from 2 to -2."
+    ),
+    checked="`kornia.losses.geman_mcclure_loss`.",
+    related={
+        "barron": "alpha=-2 is this",
+        "tukey": "exactly flat beyond c",
+        "cauchy": "unbounded",
+    },
+    identities=(("geman_mcclure(p, y, c=2)", "barron(p, y, alpha=-2, c=2)"),),
 )
 def geman_mcclure(p: Tensor, y: Tensor, *, c: Number = 1.0) -> Tensor:
     """A square that saturates: each outlier costs almost the same.
@@ -184,6 +249,27 @@ def geman_mcclure(p: Tensor, y: Tensor, *, c: Number = 1.0) -> Tensor:
     examples=(
         Example("barron(p, y)", 1.0, {"p": [1.7320508075688772], "y": [0.0]}),
         Example("barron(p, y, alpha=2)", 2.0, {"p": [2.0], "y": [0.0]}),
+    ),
+    use=(
+        "To try robustness, or to let it set in, by one number: alpha from 2 (squares) over 1 "
+        "(`charbonnier`) and 0 (`cauchy`) downwards."
+    ),
+    avoid=(
+        "A learnable alpha or c on its own, which runs to where all is free: `student_t_nll` is a "
+        "likelihood and learns both."
+    ),
+    checked="The paper's formula in NumPy, and its members.",
+    related={
+        "mse": "twice the member alpha=2",
+        "charbonnier": "the member alpha=1, plus 1",
+        "cauchy": "the member alpha=0",
+        "geman_mcclure": "the member alpha=-2",
+    },
+    identities=(
+        ("barron(p, y, alpha=2)", "0.5*mse(p, y)"),
+        ("barron(p, y, alpha=1)", "charbonnier(p, y, eps=1) - 1"),
+        ("barron(p, y, alpha=0)", "cauchy(p, y)"),
+        ("barron(p, y, alpha=-2)", "geman_mcclure(p, y)"),
     ),
 )
 def barron(p: Tensor, y: Tensor, *, alpha: Number = 1.0, c: Number = 1.0) -> Tensor:
@@ -237,6 +323,21 @@ def barron(p: Tensor, y: Tensor, *, alpha: Number = 1.0, c: Number = 1.0) -> Ten
     examples=(
         Example("balanced_l1(p, y)", 1 + 1.5 / 19.085536923187668, {"p": [1.0], "y": [0.0]}),
     ),
+    use=(
+        "Box regression of two-stage detectors in which hard samples drown the accurate ones: "
+        "these get more slope than under `smooth_l1`."
+    ),
+    avoid=(
+        "Residuals in pixels, since its defaults are for normalised offsets; boxes that are judged "
+        "by overlap: `giou`."
+    ),
+    checked="The paper's formula in NumPy.",
+    related={
+        "smooth_l1": "less slope for small residuals",
+        "l1": "full slope everywhere",
+        "wing": "still more slope near 0, for landmarks",
+    },
+    identities=(("balanced_l1(2*p, 2*y, beta=2)", "2*balanced_l1(p, y)"),),
 )
 def balanced_l1(
     p: Tensor,
@@ -288,6 +389,21 @@ def balanced_l1(
     ),
     pitfalls=("Its width and epsilon are pixels: for coordinates in [0, 1] scale them down.",),
     examples=(Example("wing(p, y)", 6.931471805599453, {"p": [2.0], "y": [0.0]}),),
+    use=(
+        "Facial landmarks and other keypoints in pixels, to push errors of a few pixels further "
+        "down."
+    ),
+    avoid=(
+        "Noisy annotations, whose small errors it magnifies: `smooth_l1`. Heat maps: "
+        "`gaussian_focal` or `mse`."
+    ),
+    checked="The paper's formula in NumPy.",
+    related={
+        "l1": "the same slope for all residuals",
+        "balanced_l1": "a milder form, for boxes",
+        "smooth_l1": "the opposite near 0",
+    },
+    identities=(("wing(2*p, 2*y, width=20, epsilon=4)", "2*wing(p, y)"),),
 )
 def wing(p: Tensor, y: Tensor, *, width: Number = 10.0, epsilon: Number = 2.0) -> Tensor:
     """A logarithm near 0, which magnifies small errors, and absolute error beyond `width`.

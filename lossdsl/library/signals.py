@@ -82,6 +82,21 @@ def projected(p: Tensor, y: Tensor) -> Tensor:
     ranges={"eps": "(0, 1)"},
     conventions=OF_RATIOS,
     pitfalls=("A quiet estimate is a safe one: silence costs 0 decibels.",),
+    use=(
+        "Speech and other signals whose loudness must be right: enhancement, separation with"
+        " known scale."
+    ),
+    avoid=(
+        "Outputs of any scale: `si_sdr`. Quiet starts, as silence costs 0 decibels: `l1` or"
+        " `mr_stft` beside it."
+    ),
+    checked="`torchmetrics.functional.audio.signal_noise_ratio`",
+    related={
+        "si_sdr": "whatever the scale",
+        "sd_sdr": "a wrong scale costs more",
+        "psnr": "of images, in units of their range",
+    },
+    identities=(("snr(2*p, 2*y)", "snr(p, y)"),),
     examples=(
         Example("snr(p, y)", 0.0, WRONG),
         Example("snr(p, y, eps=1e-20)", -20.0, {"p": [[1.1, -1.1]], "y": [[1.0, -1.0]]}),
@@ -122,6 +137,18 @@ def snr(p: Tensor, y: Tensor, *, zero_mean: bool = False, eps: Number = 1e-8) ->
         " 10 log10 eps and its negative, and no scale of p or y changes it.",
     ),
     pitfalls=("Blind to the loudness and to the sign of the estimate.",),
+    use="Separation and enhancement of speech, where the scale of the output does not matter.",
+    avoid=(
+        "Loudness or sign that must be right: `snr` or `sd_sdr`. Sound that need not agree in"
+        " phase: `mr_stft`."
+    ),
+    checked="`torchmetrics.functional.audio.scale_invariant_signal_distortion_ratio`",
+    related={
+        "snr": "the scale counts",
+        "sd_sdr": "the scale counts as distortion",
+        "cosine_distance": "the angle between signals itself",
+    },
+    identities=(("si_sdr(-2*p, 3*y)", "si_sdr(p, y)"),),
     examples=(
         Example("si_sdr(p, y, zero_mean=false)", 0.0, WRONG),
         Example(
@@ -161,6 +188,16 @@ def si_sdr(p: Tensor, y: Tensor, *, zero_mean: bool = True, eps: Number = 1e-8) 
     reference=LE_ROUX,
     ranges={"eps": "(0, 1)"},
     conventions=OF_RATIOS,
+    use=(
+        "Separation where both the shape and the scale of a signal must be right: a wrong scale"
+        " costs more than in snr."
+    ),
+    avoid="Outputs of any scale: `si_sdr`. Signals that are nearly silent at first: `l1`.",
+    checked="the paper's formula in NumPy",
+    related={
+        "si_sdr": "whatever the scale",
+        "snr": "the target's energy in place of its part in the estimate",
+    },
     examples=(Example("sd_sdr(p, y)", 0.0, WRONG),),
 )
 def sd_sdr(p: Tensor, y: Tensor, *, zero_mean: bool = False, eps: Number = 1e-8) -> Tensor:
@@ -243,6 +280,19 @@ ALTERNATING = {"p": [[2.0, -2.0, 2.0, -2.0]], "y": [[1.0, -1.0, 1.0, -1.0]]}
         *OF_SPECTRA,
         "The target's spectrum divides; silence divides by 1.",
     ),
+    use=(
+        "Vocoders and synthesis, in early training above all: loud partials are put in place first."
+    ),
+    avoid=(
+        "Quiet detail, which it hardly sees: `stft_magnitude`. One window fits either time or"
+        " frequency: `mr_stft`."
+    ),
+    checked="SciPy's Hann window and `numpy.fft.rfft`",
+    related={
+        "stft_magnitude": "logarithms: what is quiet counts",
+        "mr_stft": "both at several resolutions",
+        "rel_l2": "the same ratio of the signals themselves",
+    },
     examples=(Example("spectral_convergence(p, y, window=4)", 1.0, ALTERNATING),),
 )
 def spectral_convergence(p: Tensor, y: Tensor, *, window: int = 1024) -> Tensor:
@@ -273,6 +323,17 @@ def spectral_convergence(p: Tensor, y: Tensor, *, window: int = 1024) -> Tensor:
         *OF_SPECTRA,
         "eps is added to the magnitudes before the logarithm; log=false compares them as they are.",
     ),
+    use="Quiet detail of speech and music that the ear hears: harmonics, reverberation.",
+    avoid=(
+        "Alone at the start, as loud parts count no more than noise: `mr_stft` adds"
+        " `spectral_convergence`. Phases that matter: `si_sdr`."
+    ),
+    checked="SciPy's Hann window and `numpy.fft.rfft`, and `torch.stft`",
+    related={
+        "spectral_convergence": "what is loud counts",
+        "mr_stft": "both at several resolutions",
+        "focal_frequency": "of images, with phases",
+    },
     examples=(Example("stft_magnitude(p, y, window=4, log=false)", (1 + 2) / 3, ALTERNATING),),
 )
 def stft_magnitude(
@@ -313,6 +374,27 @@ def stft_magnitude(
         " halves the window.",
         *OF_SPECTRA,
         "eps is added to the magnitudes before the logarithm.",
+    ),
+    use="Generated sound that need not agree in phase: vocoders, codecs, music synthesis.",
+    avoid=(
+        "Waveforms that must agree sample by sample: `si_sdr` or `snr`. Signals shorter than the"
+        " longest window: a smaller one, or `l1`."
+    ),
+    checked="the mean of its tested parts over the windows",
+    related={
+        "spectral_convergence": "one window: what is loud",
+        "stft_magnitude": "one window: what is quiet",
+        "laplacian_pyramid": "of images, scale by scale",
+    },
+    identities=(
+        (
+            "mr_stft(p, y, window=8, scales=1)",
+            "spectral_convergence(p, y, window=8) + stft_magnitude(p, y, window=8)",
+        ),
+        (
+            "mr_stft(p, y, window=8, scales=2)",
+            "0.5*mr_stft(p, y, window=8, scales=1) + 0.5*mr_stft(p, y, window=4, scales=1)",
+        ),
     ),
     examples=(
         Example(

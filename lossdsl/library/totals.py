@@ -38,6 +38,21 @@ def square_sum(x: Tensor) -> Tensor:
     examples=(
         Example("euclidean(p, y)", 6.25, {"p": [[3.0, 4.0], [0.0, 0.0]], "y": [[0.0] * 2] * 2}),
     ),
+    use=(
+        "Code that follows Caffe, or adds up over a sample: the mean over the batch is Caffe's "
+        "EuclideanLoss."
+    ),
+    avoid=(
+        "Samples of changing size, and new code: its weight beside other terms grows with the "
+        "number of elements, and that of `mse` does not."
+    ),
+    checked="NumPy's norms, squared and halved.",
+    related={
+        "mse": "the mean over elements, without the half",
+        "sse": "over the whole batch, without the half",
+        "rel_l2": "the distance itself, relative to the target's length",
+    },
+    identities=(("euclidean(p, y)", "0.5*mse(p, y, reduction='batchmean')"),),
 )
 def euclidean(p: Tensor, y: Tensor) -> Tensor:
     """Half the squared distance of each sample from its target.
@@ -65,6 +80,14 @@ def euclidean(p: Tensor, y: Tensor) -> Tensor:
     conventions=("The sum over everything, whatever the reduction; masked elements add nothing.",),
     pitfalls=("It grows with the batch: a learning rate belongs to one batch size.",),
     examples=(Example("sse(p, y)", 5.0, {"p": [1.0, 3.0], "y": [0.0, 1.0]}),),
+    use="Least squares as statistics writes them: small fits of all data at once.",
+    avoid="Mini-batches, with which value and gradient grow: `mse` does not.",
+    checked="NumPy's sums of squares.",
+    related={
+        "mse": "this divided by the number of elements",
+        "euclidean": "half of it, sample by sample",
+    },
+    identities=(("sse(p, y)", "mse(p, y, reduction='sum')"),),
 )
 def sse(p: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Sum of squared errors over everything: ordinary least squares.
@@ -99,6 +122,21 @@ def sse(p: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
         "A target of zeros costs 0. A perfect match has gradient 0.",
     ),
     examples=(Example("rel_l2(p, y)", 0.2, {"p": [[3.0, 5.0]], "y": [[3.0, 4.0]]}),),
+    use=(
+        "Fields of very different size in one batch, such as solutions of differential equations: "
+        "each sample counts by its own scale."
+    ),
+    avoid=(
+        "Targets that are nearly 0 as a whole, which outweigh all others: `mse` of normalised "
+        "fields."
+    ),
+    checked="NumPy's norms.",
+    related={
+        "euclidean": "half the squared distance, not relative",
+        "mape": "relative element by element",
+        "spectral_convergence": "the same ratio of spectrograms",
+    },
+    identities=(("rel_l2(3*p, 3*y)", "rel_l2(p, y)"),),
 )
 def rel_l2(p: Tensor, y: Tensor) -> Tensor:
     """Length of the error over the length of the target, for fields of any scale.

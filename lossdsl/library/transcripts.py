@@ -137,6 +137,20 @@ transcript_cost.register_autograd(by_slope, setup_context=keep_slope)
             {"p": [[[0.5, 0.5], [0.5, 0.5]]], "y": [[1]], "n": [2], "m": [1]},
         ),
     ),
+    use=(
+        "Speech, handwriting and other transcripts without timing, whose labels come in the order "
+        "of the frames."
+    ),
+    avoid=(
+        "A label for each frame: `ce`. Labels in another order, or more of them than frames, as in "
+        "translation: a decoder with `ce`. Series of numbers: `soft_dtw`."
+    ),
+    checked="`torch.nn.functional.ctc_loss`, and the sum over all paths.",
+    related={
+        "ce": "where the timing is known",
+        "soft_dtw": "aligns numbers",
+    },
+    identities=(("ctc(p, y, n, m)", "ctc(log_softmax(p), y, n, m)"),),
 )
 def ctc(
     p: Tensor,

@@ -1,8 +1,6 @@
-"""Two views of the same samples: agreement of vectors without labels, and of images and texts."""
+"""Two views of the same samples: agreement of their directions."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
@@ -10,19 +8,10 @@ from torch.nn import functional as F
 
 from lossdsl.functions.classes import unit_vectors
 from lossdsl.functions.precision import wide
-from lossdsl.library.guarded import mean_over
-from lossdsl.library.metric import OF_THE_BATCH
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss
 
-MATCHED = "embedding[N, D], embedding[N, D] -> loss[]"
-
 RIGHT_ANGLES = {"a": [[3.0, 0.0], [0.0, 2.0]], "b": [[0.0, 1.0], [0.0, 1.0]]}
-CORNERS = {
-    "a": [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]],
-    "b": [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]],
-}
-"""Two uncorrelated components of mean 0 and variance 1."""
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -41,6 +30,24 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     conventions=(
         "From 0 for equal directions to 2 for opposite ones; some libraries give -cos.",
         "A zero vector has cosine 0 to all others.",
+    ),
+    use="Paired vectors whose length does not count: distilled features, sounds with films.",
+    avoid=(
+        "Two sides that are both trained: all vectors fall onto one direction; `vicreg` and"
+        " `info_nce` prevent it. Lengths that matter: `mse`."
+    ),
+    checked="`torch.nn.functional.cosine_similarity`",
+    related={
+        "byol": "twice as much, with a constant target",
+        "cosine_embedding": "pairs may be dissimilar too",
+        "simsiam": "both directions, with constant targets",
+    },
+    identities=(
+        (
+            "cosine_distance(a, b)",
+            "input a: embedding[*S, D]; input b: embedding[*S, D]; "
+            "mean(1 - cosine_similarity(a, b))",
+        ),
     ),
     examples=(Example("cosine_distance(a, b)", 0.5, RIGHT_ANGLES),),
 )
@@ -65,6 +72,23 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
     reference="PyTorch, torch.nn.CosineEmbeddingLoss.",
     ranges={"margin": "[-1, 1]"},
     conventions=("y = 1 says that the pair is similar, y = -1 that it is not.",),
+    use="Pairs that are labelled similar or not and compared by direction, such as sentences.",
+    avoid=(
+        "Batches in which every other row is a negative: `info_nce`. Distances that matter:"
+        " `contrastive`."
+    ),
+    checked="`torch.nn.functional.cosine_embedding_loss`",
+    related={
+        "cosine_distance": "similar pairs alone",
+        "contrastive": "distances in place of angles",
+    },
+    identities=(
+        (
+            "cosine_embedding(a, b, y, margin=-1)",
+            "input a: embedding[N, D]; input b: embedding[N, D]; input y: sign[N]; "
+            "mean(1 - y*cosine_similarity(a, b))",
+        ),
+    ),
     examples=(Example("cosine_embedding(a, b, y)", 1.0, {**RIGHT_ANGLES, "y": [1.0, -1.0]}),),
 )
 def cosine_embedding(a: Tensor, b: Tensor, y: Tensor, *, margin: Number = 0.0) -> Tensor:
@@ -100,6 +124,26 @@ def cosine_embedding(a: Tensor, b: Tensor, y: Tensor, *, margin: Number = 0.0) -
         "The target is a constant: no gradient goes into the second argument.",
         "One direction; the paper adds the other, with the views exchanged.",
     ),
+    use=(
+        "Self-supervised learning without negatives: a predictor on one side, a slow copy of the"
+        " network on the other."
+    ),
+    avoid=(
+        "Without predictor or slow copy it collapses: `vicreg` and `barlow_twins` need neither;"
+        " `simsiam` needs no copy."
+    ),
+    checked="the paper's formula from NumPy's cosines",
+    related={
+        "simsiam": "both directions at once, without a slow copy",
+        "cosine_distance": "half as much, with gradients into both sides",
+        "dino": "a softmax over prototypes in place of a direction",
+    },
+    identities=(
+        (
+            "byol(a, b)",
+            "input a: embedding[N, D]; input b: embedding[N, D]; 2*cosine_distance(a, b)",
+        ),
+    ),
     examples=(Example("byol(a, b)", 1.0, RIGHT_ANGLES),),
 )
 def byol(prediction: Tensor, target: Tensor) -> Tensor:
@@ -127,6 +171,27 @@ def byol(prediction: Tensor, target: Tensor) -> Tensor:
         "Negative cosine: -1 is the best.",
         "Both z are constants: no gradient goes into them.",
     ),
+    use=(
+        "Self-supervised learning with small batches: no negatives and no slow copy, only a"
+        " predictor and constant targets."
+    ),
+    avoid=(
+        "Without a predictor it collapses: `vicreg` and `barlow_twins` need none. Long training"
+        " of large models: `byol` and `dino`."
+    ),
+    checked="the paper's formula from NumPy's cosines",
+    related={
+        "byol": "one direction, targets from a slow copy",
+        "vicreg": "no predictor: variance keeps it from collapse",
+        "nt_xent": "negatives keep it from collapse",
+    },
+    identities=(
+        (
+            "simsiam(a, b, c, d)",
+            "input a: embedding[N, D]; input b: embedding[N, D]; input c: embedding[N, D]; "
+            "input d: embedding[N, D]; 0.25*byol(a, d) + 0.25*byol(b, c) - 1",
+        ),
+    ),
     examples=(Example("simsiam(a, b, a, b)", -0.5, RIGHT_ANGLES),),
 )
 def simsiam(p1: Tensor, p2: Tensor, z1: Tensor, z2: Tensor) -> Tensor:
@@ -139,190 +204,3 @@ def simsiam(p1: Tensor, p2: Tensor, z1: Tensor, z2: Tensor) -> Tensor:
         `simsiam(h(z1), h(z2), z1, z2)`
     """
     return -0.5 * (cosine(p1, z2.detach()) + cosine(p2, z1.detach()))
-
-
-def scatter(x: Tensor, correction: int) -> tuple[Tensor, Tensor]:
-    """The vectors around their mean, and the variance of each component. A batch of one has
-    variance 0."""
-    centred = x - mean_over(x, [0])
-    return centred, (centred * centred).sum(0) / max(x.shape[0] - correction, 1)
-
-
-@loss(
-    "barlow_twins",
-    signature=MATCHED,
-    family="embedding",
-    values="[0, inf)",
-    aliases=("barlow",),
-    latex=r"\sum_i (1 - C_{ii})^2 + \lambda \sum_{i \ne j} C_{ij}^2",
-    reference=Reference(
-        "J. Zbontar, L. Jing, I. Misra, Y. LeCun, S. Deny",
-        "Barlow Twins: Self-Supervised Learning via Redundancy Reduction",
-        2021,
-        "2103.03230",
-    ),
-    ranges={"redundancy": "[0, inf)", "eps": "(0, inf)", "correction": "[0, 1]"},
-    mask="none",
-    conventions=(
-        "C is the correlation of the components of the two views over the batch.",
-        "The variance divides by N and eps is added to it, as by the batch normalisation of the"
-        " paper's code; correction=1 divides by N - 1, as some libraries do.",
-        "Sums over the D and the D (D - 1) entries.",
-    ),
-    pitfalls=(
-        "A component that is the same in the whole batch costs 1, and a batch of one D.",
-        *OF_THE_BATCH,
-    ),
-    examples=(Example("barlow_twins(a, b)", 2 * (1 - 1 / 1.00001) ** 2, CORNERS),),
-)
-def barlow_twins(
-    a: Tensor,
-    b: Tensor,
-    *,
-    redundancy: Number = 5e-3,
-    eps: Number = 1e-5,
-    correction: int = 0,
-) -> Tensor:
-    """Correlates each component with itself across views, and with no other.
-
-    Args:
-        redundancy: the weight of what different components share.
-        eps: added to the variances.
-        correction: what is taken from N in the variance.
-
-    Shape:
-        a and b alike, [N, D], two views row by row; one value for the batch.
-
-    Example:
-        `barlow_twins(z1, z2)`
-    """
-    if not a.shape[0]:
-        return (wide(a) + wide(b)).sum()
-    (left, left_var), (right, right_var) = (scatter(wide(x), correction) for x in (a, b))
-    left, right = left * (left_var + eps).rsqrt(), right * (right_var + eps).rsqrt()
-    correlation = left.T @ right / a.shape[0]
-    square = correlation * correlation
-    place = torch.arange(a.shape[1], device=a.device)
-    own = place[:, None] == place
-    return torch.where(own, (1 - correlation) ** 2, redundancy * square).sum()
-
-
-@loss(
-    "vicreg",
-    signature=MATCHED,
-    family="embedding",
-    values="[0, inf)",
-    latex=(
-        r"\frac{\lambda}{N D} \lVert a - b \rVert^2 + \frac{\mu}{2 D} \sum_{x, j} "
-        r"\max(0, \gamma - \sqrt{\mathrm{Var}(x_j) + \epsilon}) + "
-        r"\frac{\nu}{D} \sum_{x, i \ne j} \mathrm{Cov}(x)_{ij}^2"
-    ),
-    reference=Reference(
-        "A. Bardes, J. Ponce, Y. LeCun",
-        "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",
-        2021,
-        "2105.04906",
-    ),
-    ranges={
-        "invariance": "[0, inf)",
-        "variance": "[0, inf)",
-        "covariance": "[0, inf)",
-        "gamma": "[0, inf)",
-        "eps": "(0, inf)",
-    },
-    mask="none",
-    conventions=(
-        "As in the authors' code, whose weights 25, 25, 1 are: the invariance is a mean over"
-        " components too, and the variance terms of the two views count half each.",
-        "Variance and covariance divide by N - 1; a batch of one has variance 0.",
-    ),
-    pitfalls=OF_THE_BATCH,
-    examples=(Example("vicreg(a, b, gamma=2, eps=1e-12)", 25 * (2 - (4 / 3) ** 0.5), CORNERS),),
-)
-def vicreg(
-    a: Tensor,
-    b: Tensor,
-    *,
-    invariance: Number = 25.0,
-    variance: Number = 25.0,
-    covariance: Number = 1.0,
-    gamma: Number = 1.0,
-    eps: Number = 1e-4,
-) -> Tensor:
-    """Views that agree, components that vary over the batch and do not repeat each other.
-
-    Args:
-        invariance: the weight of the distance of the views.
-        variance: the weight of components that vary too little.
-        covariance: the weight of what components share.
-        gamma: the standard deviation that is enough.
-        eps: added to the variances.
-
-    Shape:
-        a and b alike, [N, D], two views row by row; one value for the batch.
-
-    Example:
-        `vicreg(z1, z2)`
-    """
-    a, b = wide(a), wide(b)
-    count, size = a.shape
-    if not count:
-        return (a + b).sum()
-    total = invariance * mean_over((a - b) ** 2, [0, 1])
-    place = torch.arange(size, device=a.device)
-    own = place[:, None] == place
-    for view in (a, b):
-        centred, var = scatter(view, 1)
-        total = total + 0.5 * variance * mean_over(F.relu(gamma - (var + eps).sqrt()), [0])
-        shared = centred.T @ centred / max(count - 1, 1)
-        total = total + covariance * torch.where(own, 0.0, shared * shared).sum() / size
-    return total
-
-
-@loss(
-    "dino",
-    signature="real[N, K], real[N, K], real[K]? -> loss[N]",
-    family="embedding",
-    values="[0, inf)",
-    latex=(
-        r"-\sum_k \mathrm{softmax}\left(\frac{\mathrm{sg}(t) - c}{\tau_t}\right)_k "
-        r"\log \mathrm{softmax}\left(\frac{s}{\tau_s}\right)_k"
-    ),
-    reference=Reference(
-        "M. Caron et al.",
-        "Emerging Properties in Self-Supervised Vision Transformers",
-        2021,
-        "2104.14294",
-    ),
-    ranges={"student_temperature": "(0, inf)", "teacher_temperature": "(0, inf)"},
-    conventions=(
-        "Teacher and centre are constants: no gradient goes into them.",
-        "The centre is the caller's running mean of the teacher's scores; none is 0.",
-        "One pair of views; the paper averages over pairs of different crops.",
-    ),
-    pitfalls=("Without a centre, or with equal temperatures, the scores may collapse.",),
-    examples=(Example("dino(s, t)", math.log(2), {"s": [[1.0, 1.0]], "t": [[3.0, -2.0]]}),),
-)
-def dino(
-    student: Tensor,
-    teacher: Tensor,
-    center: Tensor | None = None,
-    *,
-    student_temperature: Number = 0.1,
-    teacher_temperature: Number = 0.04,
-) -> Tensor:
-    """Cross entropy of a student's softmax against a sharpened, centred teacher's.
-
-    Args:
-        student_temperature: divides the student's scores.
-        teacher_temperature: divides the teacher's; the smaller one sharpens.
-
-    Shape:
-        student and teacher alike, [N, K], center of [K]; one value a row.
-
-    Example:
-        `dino(s1, t2, c) + dino(s2, t1, c)`
-    """
-    scores = wide(teacher.detach()) - (0.0 if center is None else wide(center.detach()))
-    target = F.softmax(scores / teacher_temperature, 1)
-    return -(target * F.log_softmax(wide(student) / student_temperature, 1)).sum(1)

@@ -66,6 +66,21 @@ def cost_of(table: Tensor, gamma: Number) -> Tensor:
             "soft_dtw(x, y)", -1.0986122886681098, {"x": [[[0.0], [0.0]]], "y": [[[0.0], [0.0]]]}
         ),
     ),
+    use="Series of one shape at different speeds or delays, as of gestures or speech.",
+    avoid=(
+        "Where the time of an event matters, since delays are nearly free: `dilate`. Series whose "
+        "steps correspond: `l1` or `mse`, without a table of N times M cells a pair."
+    ),
+    checked="The paper's recursion, cell by cell in NumPy.",
+    related={
+        "dilate": "charges the delays too",
+        "mse": "step against step",
+        "ctc": "sums over alignments of labels to frames",
+    },
+    identities=(
+        ("soft_dtw(x, y)", "soft_dtw(y, x)"),
+        ("soft_dtw(2*x, 2*y, gamma=4)", "4*soft_dtw(x, y)"),
+    ),
 )
 def soft_dtw(x: Tensor, y: Tensor, *, gamma: Number = 1.0, divergence: bool = False) -> Tensor:
     """Dynamic time warping with a soft minimum: compares shapes, wherever in time they are.
@@ -85,7 +100,8 @@ def soft_dtw(x: Tensor, y: Tensor, *, gamma: Number = 1.0, divergence: bool = Fa
     if not divergence:
         return across
     own = cost_of(path_costs(x, x, gamma), gamma) + cost_of(path_costs(y, y, gamma), gamma)
-    return across - 0.5 * own
+    # A series without steps is compared with nothing: nor is the other one with itself.
+    return across - 0.5 * min(x.shape[1], y.shape[1], 1) * own
 
 
 @loss(
@@ -114,6 +130,20 @@ def soft_dtw(x: Tensor, y: Tensor, *, gamma: Number = 1.0, divergence: bool = Fa
         Example("dilate(p, y, alpha=1)", 4.0, {"p": [[[2.0]]], "y": [[[0.0]]]}),
         Example("dilate(p, y, alpha=0)", 1 / 6, {"p": [[[0.0], [0.0]]], "y": [[[0.0], [0.0]]]}),
     ),
+    use=(
+        "Forecasts with sharp changes, which `mse` answers with a blur: shape and delay are "
+        "weighed against each other."
+    ),
+    avoid=(
+        "Series of unequal length: `soft_dtw`. Long horizons, with whose square time and memory "
+        "grow: `l1` or `quantile`."
+    ),
+    checked="Sums over all alignments, one by one.",
+    related={
+        "soft_dtw": "the shape alone",
+        "mse": "step against step",
+    },
+    identities=(("dilate(p, y, alpha=1)", "soft_dtw(p, y, gamma=0.01)"),),
 )
 def dilate(p: Tensor, y: Tensor, *, alpha: Number = 0.5, gamma: Number = 0.01) -> Tensor:
     """Soft dynamic time warping for the shape, and the delays of its alignment for the timing.

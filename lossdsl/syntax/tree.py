@@ -365,7 +365,7 @@ class Program:
     """A whole loss, from a text or a loss file: declarations, bindings and the result.
 
     `unread` are the names of statements that could not be read: nothing is known of them, and
-    nothing more is said.
+    nothing more is said. `brought` are those of other files, which need not all be used.
     """
 
     statements: tuple[Statement, ...]
@@ -373,6 +373,7 @@ class Program:
     options: tuple[Option, ...] = ()
     name: str | None = None
     unread: frozenset[str] = frozenset()
+    brought: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     span: Span = field(compare=False, repr=False, kw_only=True)
 
 

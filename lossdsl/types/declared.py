@@ -65,6 +65,14 @@ class TypeReader:
         if name.id not in KINDS:
             self.found.add("E311", f"there is no kind `{name.id}`", name.span, help=_kind(name.id))
             return Tensor("real", shape)
+        if name.id == "complex":
+            self.found.add(
+                "E311",
+                "a spectrum is made by `fft`, `rfft` or `stft`, and is no input",
+                name.span,
+                help="give its real and imaginary parts as two inputs",
+            )
+            return Tensor("real", shape)
         if len(node.kinds) > 1 and self.rigid:
             self.found.add("E111", "an input has one kind", node.span, help="keep one of them")
         if name.id == "features":

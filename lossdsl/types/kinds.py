@@ -107,6 +107,7 @@ KINDS: dict[str, Kind] = {
         _kind("boxes", "boxes over the last axis", "real", number=None),
         _kind("series", "values over time", "real"),
         _kind("count", "whole numbers from 0: lengths, time steps", integer=True, number=(0, _INF)),
+        _kind("complex", "spectra, for `abs`, `real` and `imag` alone", tensor=False, number=None),
         _kind("features", "a list of feature maps", tensor=False, number=None),
         _kind("loss", "what a loss returns", "real"),
     )

@@ -168,8 +168,10 @@ def test_equal_calls_of_a_frozen_network_are_one() -> None:
 
 
 def test_names_of_the_state_are_all_different() -> None:
-    names = state_names(["set", "set_", "_first", "in", "w"], ["w", "set", "eval"])
-    made = [*names.params.values(), *names.modules.values()]
+    names = state_names(
+        ["set", "set_", "_first", "in", "w"], ["w", "set", "eval"], ["ema_1", "set"]
+    )
+    made = [*names.params.values(), *names.modules.values(), *names.averages.values()]
     assert len(set(made)) == len(made)
     assert names.params["w"] == "w"
     assert names.params["set_"] == "set_"
@@ -200,7 +202,7 @@ def test_every_attribute_of_a_loss_is_its_own() -> None:
         "clock_epoch",
     }
     for name in sorted(public):
-        assert state_names([name], []).params[name] != name
+        assert state_names([name], [], []).params[name] != name
 
 
 # --- losses without tensors, copies ---

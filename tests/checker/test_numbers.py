@@ -244,3 +244,12 @@ def test_a_bound_literal_is_a_literal() -> None:
     assert value("k = 2\nmean(p[:, :k])") == pytest.approx(float(P[:, :2].mean()))
     assert value("r = 'sum'\nmse(p, y, reduction=r)") == pytest.approx(float(((P - Y) ** 2).sum()))
     assert value("w = [0.5, 2]\nw[1]*mse(p, y)") == pytest.approx(2 * value("mse(p, y)"))
+
+
+def test_a_number_for_each_row() -> None:
+    """`y` has one value a row, and no other argument has its shape."""
+    expected = functional.cosine_embedding_loss(P, Y, torch.ones(2))
+    assert value("cosine_embedding(p, y, 1)") == pytest.approx(expected.item())
+    expected = functional.cosine_embedding_loss(P, Y, -torch.ones(2))
+    assert value("cosine_embedding(p, y, -1)") == pytest.approx(expected.item())
+    assert refused("cosine_embedding(p, y, 0.5)") == [("E301", "0.5")]

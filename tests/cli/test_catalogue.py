@@ -11,10 +11,13 @@ import pytest
 from torch import Tensor
 
 import lossdsl
-from lossdsl.library.page import WIDTH, written
+from lossdsl.config.shipped import ShippedFunction, shipped_functions
+from lossdsl.library.page import WIDTH
 from lossdsl.library.record import LossRecord, Overload
+from lossdsl.library.wording import written
 
 RECORDS = lossdsl.losses()
+SHIPPED = shipped_functions()
 
 
 def rows(stdout: str) -> dict[str, list[str]]:
@@ -25,7 +28,8 @@ def rows(stdout: str) -> dict[str, list[str]]:
 
 def test_the_whole_list(run: Callable[..., Any]) -> None:
     listed = rows(run("list").stdout)
-    assert listed == {name: [r.family, r.summary] for name, r in RECORDS.items()}
+    both = {**RECORDS, **SHIPPED}
+    assert listed == {name: [r.family, r.summary] for name, r in both.items()}
 
 
 def test_one_family(run: Callable[..., Any]) -> None:
@@ -42,7 +46,9 @@ def test_a_word_is_found_in_names_aliases_and_summaries(run: Callable[..., Any])
     assert {"quantile", "huber_quantile"} <= set(rows(run("list", "pinball").stdout))
     assert "bce" in rows(run("list", "entropy").stdout)
     # Only where a word of the summary begins: `contrastive` pushes dissimilar pairs apart.
-    assert set(rows(run("list", "ssim").stdout)) == {"ssim", "ms_ssim"}
+    found = set(rows(run("list", "ssim").stdout))
+    assert found & set(RECORDS) == {"ssim", "ms_ssim"}
+    assert found & set(SHIPPED) >= {"ms_ssim_l1", "kornia.SSIMLoss", "monai.SSIMLoss"}
     assert run("list", "box", "--family", "overlap").stdout == ""
 
 
@@ -56,11 +62,22 @@ def test_a_word_that_no_loss_mentions(run: Callable[..., Any]) -> None:
 
 def test_the_list_as_json(run: Callable[..., Any]) -> None:
     entries = json.loads(run("list", "--format", "json").stdout)
-    assert [entry["name"] for entry in entries] == list(RECORDS)
+    assert [entry["name"] for entry in entries] == [*RECORDS, *SHIPPED]
     (quantile,) = [entry for entry in entries if entry["name"] == "quantile"]
     assert quantile["aliases"] == ["pinball"]
     assert quantile["parameters"] == [{"name": "q", "default": 0.5, "range": "(0, 1)"}]
     assert quantile["signatures"][0] == "real[*S], real[*S] -> loss[*S]"
+
+
+def test_the_functions_of_shipped_files(run: Callable[..., Any]) -> None:
+    listed = rows(run("list", "--family", "lossdsl:tracking").stdout)
+    assert set(listed) == {"ostrack", "stark", "siamrpn", "fairmot"}
+    assert "monai.DiceLoss" in rows(run("list", "monai.").stdout)
+    (stark,) = json.loads(run("list", "stark", "--format", "json").stdout)
+    assert stark["call"] == "stark(boxes, targets, giou=2, l1=5)"
+    assert stark["value"] == "giou*giou(boxes, targets) + l1*l1(boxes, targets)"
+    assert stark["family"] == "lossdsl:tracking"
+    assert "2103.17154" in stark["reference"]
 
 
 # --- pages ------------------------------------------------------------------------------------
@@ -69,6 +86,44 @@ def test_the_list_as_json(run: Callable[..., Any]) -> None:
 def test_doc_prints_the_page(run: Callable[..., Any]) -> None:
     assert run("doc", "quantile").stdout == f"{lossdsl.describe('quantile')}\n"
     assert run("doc", "pinball").stdout == run("doc", "quantile").stdout
+
+
+def test_doc_prints_the_page_of_a_shipped_function(run: Callable[..., Any]) -> None:
+    assert (
+        run("doc", "stark").stdout
+        == """\
+stark – lossdsl:tracking
+
+GIoU and L1 of the target's box (STARK, first stage).
+
+Call
+  stark(boxes, targets, giou=2, l1=5)
+
+Value
+  giou*giou(boxes, targets) + l1*l1(boxes, targets)
+
+Use
+  use: [lossdsl:tracking]
+
+Reference
+  B. Yan et al., Learning Spatio-Temporal Transformer for Visual Tracking, 2021,
+  arXiv:2103.17154.
+"""
+    )
+
+
+@pytest.mark.parametrize("function", SHIPPED.values(), ids=lambda f: f.name)
+def test_a_page_of_a_shipped_function_has_everything(function: ShippedFunction) -> None:
+    words = " ".join(str(function).split())
+    said = [function.name, function.call, function.body, function.notes, f"use: [{function.file}]"]
+    # The source stands behind the rest, under a heading of its own.
+    parts = [part for text in said for part in text.split("Source: ")]
+    assert [text for text in parts if " ".join(text.split()) not in words] == []
+
+
+def test_a_shipped_function_is_no_record(run: Callable[..., Any]) -> None:
+    with pytest.raises(lossdsl.LossNameError, match="`lossdsl doc stark` shows it"):
+        lossdsl.describe("stark")
 
 
 def test_an_unknown_loss(run: Callable[..., Any]) -> None:
@@ -84,6 +139,8 @@ def test_a_page_has_everything(record: LossRecord) -> None:
     words = " ".join(page.split())
     said = [record.name, record.family, record.summary, record.formula, str(record.reference or "")]
     said += [*record.aliases, *record.conventions, *record.pitfalls]
+    said += [record.use, record.avoid, record.checked, *record.related.values()]
+    said += [part.replace("\n", "; ") for pair in record.identities for part in pair]
     said += [overload.signature for overload in record.overloads]
     said += [example.text for example in record.examples]
     assert [text for text in said if " ".join(text.split()) not in words] == []
@@ -124,8 +181,12 @@ Call
 Signature
   real[*S], real[*S] -> loss[*S]
 
+Map
+  [*S]
+
 Parameters
   scale  required  number
+  `scale` must be a literal.
 
 Modifiers
   `reduction=`, `weight=`, `per=`; `mask=` keeps values of the map."""

@@ -47,3 +47,20 @@ def test_every_shape_is_right_in_at_most_two_graphs(text: str, backend: str) -> 
         torch.testing.assert_close(value, expected, rtol=2e-6, atol=1e-7)
         torch.testing.assert_close(slope, expected_slope, rtol=2e-5, atol=1e-7)
     assert counter.frame_count <= 2
+
+
+@pytest.mark.slow
+def test_a_last_batch_of_one_through_a_network_in_inductor() -> None:
+    """Inductor takes a product with one row apart; the sizes must still be those of the call."""
+    torch.manual_seed(0)
+    network = torch.nn.Linear(3, 4)
+    text = "sum(D(tanh(x))) + sum(D(x*mean(x, over=[1], keepdim=true)))"
+    compiled, eager = (
+        lossdsl.compile(text, modules={"D": network}, backend=backend)
+        for backend in ("inductor", "eager")
+    )
+    for rows in (5, 1, 2, 1):
+        x = torch.randn(rows, 3)
+        torch.testing.assert_close(compiled(x), eager(x))
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(x), eager(x))

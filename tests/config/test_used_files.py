@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lossdsl.config import used_files
+import lossdsl
+from lossdsl.config import shipped
 from lossdsl.config.files import read_loss_file
 from lossdsl.config.loss_file import LossFile
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
@@ -240,9 +241,10 @@ def library(tmp_path, monkeypatch) -> Path:
             "two.yaml": "functions: {'g(x)': x}",
             "three.yaml": "functions: {'h(x)': x}",
             "bad.yaml": "use: ../main.yaml",
+            "their.yaml": "namespace: their\nfunctions: {'f(x)': their.g(x), 'g(x)': x}",
         },
     )
-    monkeypatch.setattr(used_files, "LIBRARY", folder)
+    monkeypatch.setattr(shipped, "FOLDER", folder)
     return folder
 
 
@@ -262,7 +264,7 @@ def test_shipped_files_are_used_by_name(library, tmp_path, read_clean):
 
 SHIPPED_ERRORS = {
     "a near miss": ("lossdsl:ome", "E506", "did you mean `lossdsl:one`?"),
-    "a far miss": ("lossdsl:zzzzzz", "E506", "`lossdsl:bad`, `lossdsl:one`, `lossdsl:three`"),
+    "a far miss": ("lossdsl:zzzzzz", "E506", "`lossdsl:bad`, `lossdsl:one`, `lossdsl:their`"),
     "a path": ("lossdsl:../main", "E506", ""),
     "nothing": ("'lossdsl:'", "E506", ""),
 }
@@ -284,6 +286,27 @@ def test_a_shipped_file_stays_in_its_folder(library, tmp_path):
     assert (error.code, error.file, error.span.text) == ("E507", "lossdsl:bad.yaml", "../main.yaml")
 
 
-def test_nothing_is_shipped_yet(check_error):
-    found = check_error("use: ‹lossdsl:monai›\nloss: a", "E506")
-    assert found.help == "there are: none yet"
+def test_functions_of_a_dialect_have_its_name_in_front(library, read_clean):
+    file = read_clean("use: ['lossdsl:their', 'lossdsl:two']\nloss: their.f(x) + g(x)")
+    assert names(file) == ["their.f", "their.g", "g"]
+    assert file.programs[None].brought == {"their.f", "their.g", "g"}
+
+
+def test_only_shipped_files_have_a_namespace(library, tmp_path):
+    write(tmp_path, {"main.yaml": "use: a.yaml\nloss: f(x)", "a.yaml": "namespace: a"})
+    _, (error,) = read(tmp_path / "main.yaml")
+    assert (error.code, error.span.text) == ("E502", "namespace")
+
+
+def test_what_other_files_bring_need_not_be_used(tmp_path):
+    text = "params: {u: 1}\nfunctions: {'f(x)': mean(x), 'g(x)': mean(log(2*x))}"
+    text += " # lossdsl: ignore[W801]"
+    write(tmp_path, {"main.yaml": "use: a.yaml\nloss: f(x)", "a.yaml": text})
+    assert lossdsl.check(tmp_path / "main.yaml").diagnostics == ()
+    # The comment is there for those who call the function.
+    write(tmp_path, {"log.yaml": "use: a.yaml\nloss: g(x)"})
+    assert lossdsl.check(tmp_path / "log.yaml").diagnostics == ()
+    assert lossdsl.check(tmp_path / "a.yaml").diagnostics == ()
+    write(tmp_path, {"a.yaml": text.partition(" #")[0]})
+    (found,) = lossdsl.check(tmp_path / "log.yaml").diagnostics
+    assert (found.code, found.span.text) == ("W801", "2*x")

@@ -16,7 +16,9 @@ from lossdsl.ir import passes
 from lossdsl.library import registry
 from lossdsl.types.kinds import KINDS
 
-sys.path.insert(0, str(Path(__file__).parent))
+ROOT = Path(__file__).parents[2]
+# The scripts of docs/ import one another, as they do when one of them is run.
+sys.path[:0] = [str(folder) for folder in (Path(__file__).parent, ROOT / "docs", ROOT)]
 
 
 @pytest.fixture

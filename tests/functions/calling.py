@@ -151,4 +151,6 @@ def holds(type: Tensor, value: torch.Tensor) -> bool:
             return bool((value > 0).all())
         case "unit":
             return ones(value.norm(dim=-1))
+        case "complex":
+            return value.is_complex()
     return value.is_floating_point()

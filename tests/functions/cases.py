@@ -296,6 +296,25 @@ SPATIAL = (
     case("conv2d", "real[H, W]", kernel=((0.5,), (0.5,)), least={"H": 2}),
 )
 
+FREQUENCY = (
+    case("fft", "real[B, T]"),
+    case("fft", _IMAGE, over=(symbol("H"), 3), ortho=True),
+    case("rfft", "real[B, T]"),
+    case("rfft", _IMAGE, over=(-1, 2)),
+    case("rfft", "real[B, C, T]", over=symbol("T"), ortho=True),
+    case("stft", "real[B, T]", window=4, least={"T": 3}),
+    case("stft", "real[T]", window=6, hop=3, least={"T": 4}),
+)
+
+STATE = (
+    case("grad", "real[B]", "real[B, D]"),
+    case("between", _IMAGE, _IMAGE),
+    case("between", "prob[B]", "prob[B]"),
+    case("around", "real[B, D]", scale=0.1),
+    case("ema", "real[D]"),
+    case("ema", "positive[B, D]", decay=0.5, lag=True),
+)
+
 SCHEDULES = (
     case("warmup", "real[]", 10),
     case("linear", "real[]", 1.0, 0.5, 0, 10),
@@ -313,5 +332,7 @@ CASES = (
     *PICKING,
     *POSITIONS,
     *SPATIAL,
+    *FREQUENCY,
+    *STATE,
     *SCHEDULES,
 )

@@ -9,7 +9,15 @@ import lossdsl
 from lossdsl.checker.declarations import RESERVED_INPUTS
 from lossdsl.inspect.specialise import specialise
 
-PARAMETERS = {"weights": "[0.5, 0.5]", "q": "0.5", "season": "1", "counts": "[4, 3, 2]"}
+PARAMETERS = {
+    "weights": "[0.5, 0.5]",
+    "q": "0.5",
+    "season": "1",
+    "counts": "[4, 3, 2]",
+    "typical": "0.5",
+    "spread": "0.1",
+    "k": "0.5",
+}
 """Values for what a loss of the catalogue cannot do without."""
 
 
@@ -23,6 +31,12 @@ def test_every_loss_of_the_catalogue_takes_its_examples(name: str) -> None:
     record = lossdsl.losses()[name]
     required = [f"{p.name}={PARAMETERS[p.name]}" for p in record.parameters if p.required]
     inputs = [f"{x}_" if x in RESERVED_INPUTS else x for x in record.inputs]
+    if record.critic is not None:
+        # A penalty on a derivative needs a value that depends on the other.
+        inputs = [f"sum({inputs[1]}**2)", inputs[1]]
+    # Any matrix is no covariance.
+    spread = "covariance @ transpose(covariance) + eye(covariance)"
+    inputs = [spread if x == "covariance" else x for x in inputs]
     loss = lossdsl.compile(f"{name}({', '.join([*inputs, *required])})", backend="eager")
     made = specialise(loss, None)
     assert torch.isfinite(made.graph(*made.values)[0])

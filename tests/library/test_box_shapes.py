@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from laws import same
-from promises import examples_hold, has_exact_gradients, is_one_graph
+from laws import examples_hold, graph_of_batches, is_derivative, same
 from torch import Tensor
 
 from lossdsl.library.box_shapes import alpha_iou, eiou, focal_eiou, log_iou, siou, wiou
@@ -89,7 +88,7 @@ LOSSES = (log_iou, eiou, focal_eiou, siou, alpha_iou, wiou)
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(NAMES)
+    examples_hold(*NAMES)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -122,18 +121,16 @@ def test_every_coincidence_of_edges_is_finite_in_single_precision(loss: Loss, sc
 
 @pytest.mark.parametrize("loss", [log_iou, eiou, siou, alpha_iou])
 def test_gradients_into_both_boxes_are_derivatives(loss: Loss) -> None:
-    has_exact_gradients(loss, random_boxes(2, 5, seed=5), random_boxes(2, 5, seed=6))
+    is_derivative(loss, random_boxes(2, 5, seed=5), random_boxes(2, 5, seed=6))
 
 
 def test_gradients_of_parameters_are_derivatives() -> None:
     p, y = random_boxes(6, seed=5), random_boxes(6, seed=6)
     number = torch.tensor(2.5, dtype=torch.float64)
-    has_exact_gradients(lambda n: focal_eiou(p, y, gamma=n), number)
-    has_exact_gradients(lambda p, y, n: siou(p, y, theta=n), p, y, number)
+    is_derivative(lambda n: focal_eiou(p, y, gamma=n), number)
+    is_derivative(lambda p, y, n: siou(p, y, theta=n), p, y, number)
     for penalty in ("giou", "diou"):
-        has_exact_gradients(
-            lambda p, y, n, k=penalty: alpha_iou(p, y, alpha=n, penalty=k), p, y, number
-        )
+        is_derivative(lambda p, y, n, k=penalty: alpha_iou(p, y, alpha=n, penalty=k), p, y, number)
 
 
 def test_the_weight_of_focal_eiou_has_no_gradient() -> None:
@@ -217,7 +214,9 @@ def test_symmetric_and_free_of_place_and_scale(loss: Loss) -> None:
     [log_iou, eiou, focal_eiou, siou, partial(alpha_iou, penalty="ciou"), wiou],
 )
 def test_compiles_in_one_graph(loss: Any) -> None:
-    is_one_graph(loss, lambda batch: (random_boxes(batch, seed=20), random_boxes(batch, seed=21)))
+    graph_of_batches(
+        loss, lambda batch: (random_boxes(batch, seed=20), random_boxes(batch, seed=21))
+    )
 
 
 def test_boxes_apart_are_pulled_together() -> None:

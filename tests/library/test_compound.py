@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from laws import normal, same
+from laws import (
+    bits,
+    distribution,
+    examples_hold,
+    graph_of_batches,
+    is_derivative,
+    labels,
+    normal,
+    same,
+)
 from monai.losses import AsymmetricUnifiedFocalLoss
-from promises import bits, distribution, examples_hold, has_exact_gradients, is_one_graph, labels
 from torch import Tensor
 
 from lossdsl.library.classification import bce
@@ -32,7 +40,7 @@ def one_hot(classes: int, *shape: int) -> Tensor:
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(("combo", "exp_log", "unified_focal"))
+    examples_hold("combo", "exp_log", "unified_focal")
 
 
 @pytest.mark.parametrize(("alpha", "beta", "smooth"), [(0.5, 0.5, 1e-5), (0.3, 0.8, 1.0)])
@@ -146,24 +154,24 @@ def test_gradients_are_derivatives() -> None:
     z, y = normal(2, 3, 4), one_hot(3, 2, 4)
     number = torch.tensor(0.6, dtype=torch.float64)
     for loss, p in ((combo, z), (combo_of_prob, z.sigmoid())):
-        has_exact_gradients(lambda p, n, f=loss: f(p, y, alpha=n, beta=n / 2, smooth=n), p, number)
+        is_derivative(lambda p, n, f=loss: f(p, y, alpha=n, beta=n / 2, smooth=n), p, number)
     for loss, p in ((exp_log, z.log_softmax(1)), (exp_log_of_prob, z.softmax(1))):
-        has_exact_gradients(
+        is_derivative(
             lambda p, n, f=loss: f(p, y, dice_share=n, gamma_dice=n, gamma_ce=n, smooth=n),
             p,
             number,
         )
     for loss, p in ((unified_focal, z.log_softmax(1)), (unified_focal_of_prob, z.softmax(1))):
-        has_exact_gradients(
+        is_derivative(
             lambda p, n, f=loss: f(p, y, weight_ce=n, delta=n, gamma=n, smooth=n), p, number
         )
 
 
 @pytest.mark.parametrize("loss", [combo_of_prob, exp_log_of_prob, unified_focal_of_prob])
 def test_compiles_in_one_graph(loss: Any) -> None:
-    is_one_graph(loss, lambda batch: (distribution(batch, 3, 4), one_hot(3, batch, 4)))
+    graph_of_batches(loss, lambda batch: (distribution(batch, 3, 4), one_hot(3, batch, 4)))
 
 
 @pytest.mark.parametrize("loss", [combo, exp_log, unified_focal])
 def test_scores_compile_in_one_graph(loss: Any) -> None:
-    is_one_graph(loss, lambda batch: (normal(batch, 3, 4).log_softmax(1), one_hot(3, batch, 4)))
+    graph_of_batches(loss, lambda batch: (normal(batch, 3, 4).log_softmax(1), one_hot(3, batch, 4)))

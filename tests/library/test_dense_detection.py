@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from laws import normal, same, uniform
-from promises import distribution, examples_hold, has_exact_gradients, is_one_graph
+from laws import (
+    distribution,
+    examples_hold,
+    graph_of_batches,
+    is_derivative,
+    normal,
+    same,
+    uniform,
+)
 from torch import Tensor
 
 from lossdsl.library.classification import bce, ce, focal
@@ -25,7 +32,7 @@ from lossdsl.library.dense_detection import (
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(("quality_focal", "varifocal", "gaussian_focal", "distribution_focal"))
+    examples_hold("quality_focal", "varifocal", "gaussian_focal", "distribution_focal")
 
 
 def scored(*shape: int) -> tuple[Tensor, Tensor]:
@@ -127,20 +134,18 @@ def test_gradients_are_derivatives() -> None:
     z, y = normal(4, 3), uniform(4, 3)
     number = torch.tensor(0.6, dtype=torch.float64)
     for loss, p in ((quality_focal, z), (quality_focal_of_prob, z.sigmoid())):
-        has_exact_gradients(lambda p, y, n, f=loss: f(p, y, beta=3 * n), p, y, number)
+        is_derivative(lambda p, y, n, f=loss: f(p, y, beta=3 * n), p, y, number)
     for loss, p in ((varifocal, z), (varifocal_of_prob, z.sigmoid())):
         for target in (y, torch.zeros_like(y)):
-            has_exact_gradients(
-                lambda p, n, f=loss, t=target: f(p, t, alpha=n, gamma=3 * n), p, number
-            )
+            is_derivative(lambda p, n, f=loss, t=target: f(p, t, alpha=n, gamma=3 * n), p, number)
     for loss, p in ((gaussian_focal, z), (gaussian_focal_of_prob, z.sigmoid())):
         for target in (y, torch.ones_like(y)):
-            has_exact_gradients(
+            is_derivative(
                 lambda p, n, f=loss, t=target: f(p, t, alpha=2 * n, beta=5 * n), p, number
             )
     distances = 2 * uniform(4, 2) + 0.01
-    has_exact_gradients(distribution_focal, normal(4, 3, 2).log_softmax(1), distances)
-    has_exact_gradients(distribution_focal_of_prob, distribution(4, 3, 2), distances)
+    is_derivative(distribution_focal, normal(4, 3, 2).log_softmax(1), distances)
+    is_derivative(distribution_focal_of_prob, distribution(4, 3, 2), distances)
 
 
 @pytest.mark.parametrize("loss", [quality_focal, varifocal, gaussian_focal, quality_focal_of_prob])
@@ -149,11 +154,11 @@ def test_compiles_in_one_graph(loss: Any) -> None:
         z, y = scored(batch, 4)
         return (z.sigmoid() if loss is quality_focal_of_prob else z), y
 
-    is_one_graph(loss, arguments)
+    graph_of_batches(loss, arguments)
 
 
 def test_distributions_compile_in_one_graph() -> None:
-    is_one_graph(
+    graph_of_batches(
         distribution_focal,
         lambda batch: (normal(batch, 5, 3).log_softmax(1), 4 * uniform(batch, 3)),
     )

@@ -23,7 +23,8 @@ from lossdsl.library.forecasts import (
     huber_quantile,
     implicit_quantile,
 )
-from lossdsl.library.regression import huber, l1, mse, quantile, quantile_of_levels
+from lossdsl.library.quantiles import quantile, quantile_of_levels
+from lossdsl.library.regression import huber, l1, mse
 
 NAMES = (
     "expectile",

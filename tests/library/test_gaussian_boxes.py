@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from laws import same
-from promises import examples_hold, has_exact_gradients, is_one_graph
+from laws import examples_hold, graph_of_batches, is_derivative, same
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
@@ -61,7 +60,7 @@ def bhattacharyya(a: Any, b: Any) -> float:
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(("gwd", "kld_box", "prob_iou", "nwd"))
+    examples_hold("gwd", "kld_box", "prob_iou", "nwd")
 
 
 @pytest.mark.parametrize("tau", [1.0, 2.5])
@@ -167,15 +166,15 @@ def test_gradients_are_derivatives() -> None:
     number = torch.tensor(1.5, dtype=torch.float64)
     for loss in (gwd, kld_box):
         for f in ("log1p", "sqrt"):
-            has_exact_gradients(lambda p, y, n, g=loss, f=f: g(p, y, tau=n, f=f), p, y, number)
-    has_exact_gradients(prob_iou, p, y)
+            is_derivative(lambda p, y, n, g=loss, f=f: g(p, y, tau=n, f=f), p, y, number)
+    is_derivative(prob_iou, p, y)
     upright = [torch.cat((x[:, :2], x[:, :2] + x[:, 2:4]), 1) for x in (p, y)]
-    has_exact_gradients(lambda p, y, n: nwd(p, y, scale=n), *upright, number)
+    is_derivative(lambda p, y, n: nwd(p, y, scale=n), *upright, number)
 
 
 @pytest.mark.parametrize("loss", [*ROTATED, partial(gwd, f="sqrt")])
 def test_compiles_in_one_graph(loss: Any) -> None:
-    is_one_graph(loss, lambda batch: (rotated(batch, seed=20), rotated(batch, seed=21)))
+    graph_of_batches(loss, lambda batch: (rotated(batch, seed=20), rotated(batch, seed=21)))
 
 
 def test_nwd_compiles_in_one_graph() -> None:
@@ -186,7 +185,7 @@ def test_nwd_compiles_in_one_graph() -> None:
             torch.cat((y[:, :2], y[:, :2] + y[:, 2:4]), 1),
         )
 
-    is_one_graph(nwd, arguments)
+    graph_of_batches(nwd, arguments)
 
 
 def test_declared_rotated_boxes_are_taken() -> None:

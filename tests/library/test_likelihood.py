@@ -13,6 +13,7 @@ import torch
 from laws import examples_hold, is_derivative, normal, one_graph, positive, same, takes_tensor
 from torch import Tensor
 
+from lossdsl.library.densities import gaussian_nll
 from lossdsl.library.likelihood import (
     exponential_nll,
     gamma_nll,
@@ -23,7 +24,6 @@ from lossdsl.library.likelihood import (
     tweedie,
     tweedie_of_mean,
 )
-from lossdsl.library.regression import gaussian_nll
 
 NAMES = (
     "neg_binomial_nll",

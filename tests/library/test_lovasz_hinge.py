@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 from kornia.losses import lovasz_hinge_loss
-from laws import normal, same
-from promises import bits, examples_hold, has_exact_gradients, is_one_graph
+from laws import bits, examples_hold, graph_of_batches, is_derivative, normal, same
 from torch import Tensor
 
 from lossdsl.library.lovasz import lovasz_hinge
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(("lovasz_hinge",))
+    examples_hold("lovasz_hinge")
 
 
 def extension(errors: Any, own: Any) -> float:
@@ -65,8 +64,8 @@ def test_masked_pixels_are_as_if_they_were_not_there() -> None:
 
 def test_gradients_are_derivatives() -> None:
     p, y = normal(2, 3, 6), bits(2, 3, 6)
-    has_exact_gradients(lambda p: lovasz_hinge(p, y), p)
-    has_exact_gradients(lambda p: lovasz_hinge(p, y, per_image=False), p)
+    is_derivative(lambda p: lovasz_hinge(p, y), p)
+    is_derivative(lambda p: lovasz_hinge(p, y, per_image=False), p)
 
 
 @pytest.mark.parametrize("loss", [lovasz_hinge, partial(lovasz_hinge, per_image=False)])
@@ -74,4 +73,4 @@ def test_compiles_in_one_graph(loss: Any) -> None:
     def arguments(batch: int) -> tuple[Tensor, Tensor]:
         return normal(batch, 2, 5, 6), bits(batch, 2, 5, 6)
 
-    is_one_graph(loss, arguments)
+    graph_of_batches(loss, arguments)

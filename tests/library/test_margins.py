@@ -11,20 +11,28 @@ import scipy.special
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
-from laws import normal, same, uniform
-from promises import bits, examples_hold, has_exact_gradients, is_one_graph, labels, signs
+from laws import (
+    bits,
+    examples_hold,
+    graph_of_batches,
+    is_derivative,
+    labels,
+    normal,
+    same,
+    signs,
+    uniform,
+)
 from torch import Tensor
 
-from lossdsl.library.classification import bce, hinge
+from lossdsl.library.classification import bce
+from lossdsl.library.label_sets import multilabel_margin, multilabel_soft_margin, zlpr
 from lossdsl.library.margins import (
     exponential,
+    hinge,
     logistic,
     multi_margin,
-    multilabel_margin,
-    multilabel_soft_margin,
     perceptron,
     squared_hinge,
-    zlpr,
 )
 
 NAMES = (
@@ -40,7 +48,7 @@ NAMES = (
 
 
 def test_examples_have_their_value() -> None:
-    examples_hold(NAMES)
+    examples_hold(*NAMES)
 
 
 def test_losses_of_signs_are_the_formulas() -> None:
@@ -147,16 +155,16 @@ def test_gradients_are_derivatives() -> None:
     p, y = normal(4, 3, scale=2), signs(4, 3)
     number = torch.tensor(0.8, dtype=torch.float64)
     for loss in (logistic, perceptron, exponential):
-        has_exact_gradients(loss, p, y)
-    has_exact_gradients(lambda p, y, m: squared_hinge(p, y, margin=m), p, y, number)
+        is_derivative(loss, p, y)
+    is_derivative(lambda p, y, m: squared_hinge(p, y, margin=m), p, y, number)
     own = labels(3, 4)
     for options in ({}, {"power": 2}, {"over": "hardest"}):
         given: dict[str, Any] = dict(options)
-        has_exact_gradients(lambda p, m, g=given: multi_margin(p, own, margin=m, **g), p, number)
-    has_exact_gradients(multilabel_soft_margin, p, uniform(4, 3))
+        is_derivative(lambda p, m, g=given: multi_margin(p, own, margin=m, **g), p, number)
+    is_derivative(multilabel_soft_margin, p, uniform(4, 3))
     tags = bits(4, 3)
-    has_exact_gradients(lambda p, m: multilabel_margin(p, tags, margin=m), p, number)
-    has_exact_gradients(lambda p: zlpr(p, tags), p)
+    is_derivative(lambda p, m: multilabel_margin(p, tags, margin=m), p, number)
+    is_derivative(lambda p: zlpr(p, tags), p)
 
 
 def test_the_gradient_at_a_kink_is_zero() -> None:
@@ -188,7 +196,7 @@ def with_tags(batch: int) -> tuple[Tensor, ...]:
     ],
 )
 def test_compiles_in_one_graph(loss: Any, arguments: Any) -> None:
-    is_one_graph(loss, arguments)
+    graph_of_batches(loss, arguments)
 
 
 def test_scores_far_out_keep_their_digits() -> None:

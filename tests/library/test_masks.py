@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from arguments import Call, calls, ordinary
+from arguments import Call, calls
+from exceptions import law, reason
+from legal_values import ordinary
 from torch import Tensor
 
 import lossdsl
 
-CALLS = {name: call for name, call, _ in calls(space=(4, 7)) if call.record.mask != "none"}
-APART = {
-    "mase": {"x2"},
-    "mahalanobis": {"x2"},
-    "center": {"x2"},
-    "arcface": {"x2"},
-    "cosface": {"x2"},
-    "sphereface": {"x2"},
-    "proxy_nca": {"x2"},
-    "proxy_anchor": {"x2"},
-    "min_snr": {"x2"},
-    "v_prediction": {"x3"},
-    "motion_consistency": {"x1"},
-}
-"""Inputs with axes of their own, which no mask of the map covers."""
+CALLS = calls(space=(4, 7), rows=6)
+MASKED = {name: call for name, call in CALLS.items() if call.record.mask != "none"}
+LABELLED = {name: call for name, call in CALLS.items() if "labels" in call.kinds}
+LAW = "what is masked is not read"
 
 
-def mask_of(call: Call) -> Tensor:
-    """A mask as the record takes it: of the pixels, or of the map."""
-    shape = [*call.map_shape]
-    if call.record.mask == "inside":
-        shape = [call.shapes[0][0], 1, *call.shapes[0][2:]]
-    place = torch.arange(math.prod(shape)).reshape(shape)
-    return (place % 5 % 2 == 0).double()
+def masked(call: Call) -> Any:
+    """The loss with a mask `m`."""
+    kind = call.declared(call.mask_axes, "mask")
+    text = f"{call.inputs()}\ninput m: {kind}\n{call.expression(', mask=m')}"
+    return lossdsl.compile(text, backend="eager")
+
+
+def covered(call: Call) -> list[str]:
+    """The inputs of which a mask leaves something out: not those with axes of their own."""
+    kept = [axis for axis in call.mask_axes if axis != "1"]
+
+    def lies_below(axes: tuple[str, ...]) -> bool:
+        without = [axes[:1] + axes[2:]] if len(axes) > 1 else []
+        if call.record.mask == "inside":
+            return kept in ([*axes], *map(list, without))
+        return [*axes[: len(kept)]] == kept or kept in map(list, without)
+
+    return [n for n in call.differentiable if lies_below(call.axes[int(n[1:])])]
 
 
 def spoilt(x: Tensor, mask: Tensor, bad: float) -> tuple[Tensor, Tensor]:
@@ -49,32 +52,60 @@ def spoilt(x: Tensor, mask: Tensor, bad: float) -> tuple[Tensor, Tensor]:
     return torch.where(dropped, bad, x), dropped
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -7.0])
-@pytest.mark.parametrize("name", CALLS)
-def test_what_is_masked_out_does_not_count(name: str, bad: float) -> None:
-    call = CALLS[name]
-    mask = mask_of(call)
-    loss = lossdsl.compile(
-        call.text(", mask=m").replace("input x0", "input m: mask\ninput x0", 1), backend="eager"
-    )
-    given = ordinary(call)
-    expected = loss({**given, "m": mask})
-    free, dropped = {}, {}
-    for key, value in given.items():
-        if value.is_floating_point() and key not in APART.get(call.record.name, ()):
-            holed, dropped[key] = spoilt(value, mask, bad)
-            free[key] = holed.requires_grad_()
-        else:
-            free[key] = value
-    value = loss({**free, "m": mask})
+@pytest.mark.parametrize("name", MASKED)
+def test_what_is_masked_out_does_not_count(name: str) -> None:
+    call = MASKED[name]
+    loss, given = masked(call), {**ordinary(call), "m": call.mask()}
+    names = covered(call)
+    assert names
+    free = [key for key in names if not reason(LAW, call, key)]
+    for spoiled in filter(None, (free, *([key] for key in names if key not in free))):
+        with law(LAW, call, spoiled[0]):
+            for bad in (math.nan, math.inf, -7.0):
+                is_left_out(loss, given, spoiled, bad)
+
+
+def is_left_out(loss: Any, given: dict[str, Tensor], names: list[str], bad: float) -> None:
+    """Nothing changes when another number stands below the mask, and nothing goes back there."""
+    inputs, dropped = dict(given), {}
+    for key in names:
+        holed, dropped[key] = spoilt(given[key], given["m"], bad)
+        inputs[key] = holed.requires_grad_()
+    value = loss(inputs)
+    torch.testing.assert_close(value.detach(), loss(given), rtol=1e-12, atol=1e-12)
     value.backward()
-    torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
-    for key, where in dropped.items():
-        grad = free[key].grad
-        if grad is not None:
-            assert grad.isfinite().all(), key
-            assert not grad[where].any(), key
-    assert any(free[key].grad is not None and free[key].grad.any() for key in dropped)
+    grads = {key: x.grad for key, x in inputs.items() if x.grad is not None}
+    for key, grad in grads.items():
+        assert grad.isfinite().all(), (key, bad)
+        assert not grad[dropped[key]].any(), (key, bad)
+    assert any(grad.any() for grad in grads.values())
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_all_masked_is_zero(name: str) -> None:
+    call = MASKED[name]
+    zero = torch.zeros(call.lengths(call.mask_axes), dtype=torch.float64)
+    gives_nothing(call, masked(call), {**ordinary(call), "m": zero})
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_all_ignored_is_zero(name: str) -> None:
+    call = LABELLED[name]
+    given = ordinary(call)
+    for key, kind in zip(call.names, call.kinds, strict=True):
+        if kind == "labels":
+            given[key] = torch.full_like(given[key], -100)
+    gives_nothing(call, lossdsl.compile(call.text(), backend="eager"), given)
+
+
+def gives_nothing(call: Call, loss: Any, given: dict[str, Tensor]) -> None:
+    """The value and all gradients are exactly 0."""
+    inputs = {n: x.requires_grad_(n in call.differentiable) for n, x in given.items()}
+    value = loss(inputs)
+    value.backward()
+    assert value == 0
+    for key, x in inputs.items():
+        assert x.grad is None or not x.grad.any(), key
 
 
 def test_the_class_axis_may_stand_anywhere() -> None:

@@ -15,15 +15,9 @@ from laws import examples_hold, is_derivative, normal, one_graph, same, takes_te
 from torch import Tensor
 
 import lossdsl
+from lossdsl.library.flow import edge_smoothness, epe, motion_consistency
 from lossdsl.library.image import tv
-from lossdsl.library.motion import (
-    cross_correlation,
-    edge_smoothness,
-    epe,
-    mahalanobis,
-    motion_consistency,
-    temporal_consistency,
-)
+from lossdsl.library.motion import cross_correlation, mahalanobis, temporal_consistency
 
 Loss = Callable[..., Tensor]
 NAMES = (

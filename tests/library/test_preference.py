@@ -13,16 +13,8 @@ from laws import examples_hold, is_derivative, normal, one_graph, same, takes_te
 from scipy.special import expit, log_expit
 from torch import Tensor
 
-from lossdsl.library.preference import (
-    bradley_terry,
-    cpo,
-    dpo,
-    dpo_hinge,
-    ipo,
-    kto,
-    orpo,
-    simpo,
-)
+from lossdsl.library.answers import bradley_terry, cpo, kto, orpo, simpo
+from lossdsl.library.preference import dpo, dpo_hinge, ipo
 
 Loss = Callable[..., Tensor]
 NAMES = ("dpo", "dpo_hinge", "ipo", "cpo", "simpo", "orpo", "kto", "bradley_terry")

@@ -16,15 +16,8 @@ from pytorch_metric_learning import losses as their_losses
 from torch import Tensor
 
 import lossdsl
-from lossdsl.library.proxies import (
-    arcface,
-    center,
-    cosface,
-    multiple_angle,
-    proxy_anchor,
-    proxy_nca,
-    sphereface,
-)
+from lossdsl.library.class_vectors import arcface, center, cosface, multiple_angle, sphereface
+from lossdsl.library.proxies import proxy_anchor, proxy_nca
 
 Loss = Callable[..., Tensor]
 NAMES = ("center", "arcface", "cosface", "sphereface", "proxy_nca", "proxy_anchor")

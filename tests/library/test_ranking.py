@@ -17,16 +17,15 @@ from laws import examples_hold, is_derivative, normal, one_graph, same, takes_te
 from torch import Tensor
 
 import lossdsl
-from lossdsl.library.ranking import (
+from lossdsl.library.listwise import (
     approx_ndcg,
-    bpr,
     lambdarank,
     listmle,
     listnet,
-    margin_ranking,
     pairwise_hinge,
     ranknet,
 )
+from lossdsl.library.ranking import bpr, margin_ranking
 
 LISTS = (ranknet, pairwise_hinge, listnet, listmle, lambdarank, approx_ndcg)
 NAMES = (

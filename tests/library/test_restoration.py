@@ -14,17 +14,16 @@ from laws import examples_hold, is_derivative, normal, one_graph, same, takes_te
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
-from lossdsl.library.image import ssim
-from lossdsl.library.restoration import (
+from lossdsl.library.detail import (
     edge,
     focal_frequency,
-    gradient_difference,
     laplacian_pyramid,
     photometric,
-    psnr,
     pyramid,
     smoothed,
 )
+from lossdsl.library.image import ssim
+from lossdsl.library.restoration import gradient_difference, psnr
 
 Loss = Callable[..., Tensor]
 NAMES = (

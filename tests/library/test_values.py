@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from arguments import calls, extreme, ordinary
+from arguments import calls
+from legal_values import extreme, ordinary
 
 import lossdsl
 
-CALLS = {name: call for name, call, _ in calls() if call.record.values is not None}
+CALLS = {name: call for name, call in calls().items() if call.record.values is not None}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -17,16 +17,9 @@ from pytorch_metric_learning import losses as their_losses
 from torch import Tensor
 
 import lossdsl
+from lossdsl.library.collapse import barlow_twins, dino, vicreg
 from lossdsl.library.partners import n_pairs, nt_xent, text_image_matching
-from lossdsl.library.views import (
-    barlow_twins,
-    byol,
-    cosine_distance,
-    cosine_embedding,
-    dino,
-    simsiam,
-    vicreg,
-)
+from lossdsl.library.views import byol, cosine_distance, cosine_embedding, simsiam
 
 Loss = Callable[..., Tensor]
 NAMES = (

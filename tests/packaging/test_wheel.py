@@ -113,6 +113,12 @@ print(loss(x=torch.tensor([1.0, 3.0]), y=torch.tensor([1.0, 1.0])).item())
     assert installed.python(code) == "1.0"
 
 
+def test_it_has_the_files_that_ship_with_it(installed: Installed) -> None:
+    text = "use: [lossdsl:tracking, lossdsl:monai]\\nloss: stark(b, t) + monai.DiffusionLoss(x)"
+    check = f"import lossdsl; print(lossdsl.check('{text}', format='yaml').ok)"
+    assert installed.python(check) == "True"
+
+
 def test_the_command_is_installed(installed: Installed) -> None:
     help_text = run([str(installed.scripts / "lossdsl"), "--help"], installed.folder)
     assert "check" in help_text

@@ -1,0 +1,90 @@
+"""Balancers: calls that take terms and give each a weight of its own.
+
+`uncertainty(a, b)` stands for `exp(-s1)*a + exp(-s2)*b + (s1 + s2)` with two learnable weights, so
+that all that is known of sums holds for it: the terms are logged one by one with their weights.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lossdsl.checker import nodes
+from lossdsl.checker.declarations import Param, literal
+from lossdsl.checker.nodes import Node
+from lossdsl.checker.suggest import closest
+from lossdsl.checker.terms import called
+from lossdsl.functions.numbers import is_number
+from lossdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from lossdsl.checker.resolve import Resolver
+
+UNCERTAINTY = "uncertainty"
+
+
+def uncertainty(resolver: Resolver, node: tree.Call) -> Node:
+    """Terms weighted by their learnt homoscedastic uncertainty (Kendall, Gal, Cipolla 2018).
+
+    `s` is the logarithm of a term's variance; `init` is where it begins and `min` how low it may
+    fall, which bounds the weight from above.
+    """
+    init, low = _keywords(resolver, node)
+    if len(node.arguments) < 2:
+        resolver.refuse(
+            "E204",
+            f"`{UNCERTAINTY}` weighs terms against each other, and there is "
+            f"{'one' if node.arguments else 'none'}",
+            node.span,
+            help=f"write `{UNCERTAINTY}(ce(p, y), mse(d, z))`",
+        )
+    terms = resolver.all(node.arguments)
+    parts: list[Node] = []
+    scales: list[Node] = []
+    for term, argument in zip(terms, node.arguments, strict=True):
+        name = _param(resolver, called(term) or f"term{len(scales) + 1}", init, low, node)
+        scale = resolver.make(nodes.ParamRef(name, argument.span))
+        scales.append(scale)
+        falling = resolver.apply("neg", (scale,), argument.span)
+        weight = resolver.apply("exp", (falling,), argument.span)
+        parts.append(resolver.apply("*", (weight, term), argument.span))
+    signs = ("+",) * len(scales)
+    rest = resolver.make(nodes.Total(tuple(scales), signs, node.span))
+    span = node.callee.span
+    parts.append(resolver.make(nodes.Label(rest, UNCERTAINTY, "call", node.span, span)))
+    return resolver.make(nodes.Total(tuple(parts), (*signs, "+"), node.span))
+
+
+def _keywords(resolver: Resolver, node: tree.Call) -> tuple[float, float | None]:
+    found: dict[str, float] = {}
+    for keyword in node.keywords:
+        key, value = keyword.name.id, literal(keyword.value)
+        if key not in ("init", "min"):
+            resolver.refuse(
+                "E205",
+                f"`{UNCERTAINTY}` has no parameter `{key}`",
+                keyword.name.span,
+                help=closest(key, ("init", "min")) or "its parameters are `init` and `min`",
+            )
+        if not isinstance(value, int | float) or not is_number(value):
+            resolver.refuse("E206", f"`{key}` is a number", keyword.value.span)
+        found[key] = float(value)
+    init, low = found.get("init", 0.0), found.get("min")
+    if low is not None and init < low:
+        resolver.refuse(
+            "E206", f"`init` is {init:g}, below `min`", node.span, help="begin above the floor"
+        )
+    return init, low
+
+
+def _param(resolver: Resolver, term: str, init: float, low: float | None, node: tree.Call) -> str:
+    """Declare the learnable of one term. The caller may have given where it begins."""
+    params = resolver.declared.params
+    plain = name = f"{UNCERTAINTY}_{term}"
+    number = 2
+    while name in params and params[name].role == "learnable":
+        name, number = f"{plain}_{number}", number + 1
+    given = params.get(name)
+    value = init if given is None else given.value
+    params[name] = Param(name, "learnable", value, node.callee.span, low)
+    resolver.used.add(name)
+    return name
