@@ -46,7 +46,7 @@ class Delivery:
         """The arguments, ready for the function."""
         self.arguments = arguments = self._deliver(signature, instance)
         self._unify(instance, arguments)
-        self._note_classes()
+        self._note_classes(signature, instance)
         return self._fill_numbers(signature, instance, arguments)
 
     def _deliver(self, signature: Signature, instance: Instance) -> list[Typed | None]:
@@ -207,10 +207,18 @@ class Delivery:
                     return size
         return None
 
-    def _note_classes(self) -> None:
+    def _vectors_of_classes(self, signature: Signature, instance: Instance) -> Dim | None:
+        """The class count of a loss that takes one vector a class: the axis `C` of a slot."""
+        for slot, type in zip(signature.slots, instance.slots, strict=True):
+            first = slot.shape_text.partition(",")[0].strip()
+            if first == "C" and isinstance(type, Tensor):
+                return self.solver.shape(type.shape).axis(0)
+        return None
+
+    def _note_classes(self, signature: Signature, instance: Instance) -> None:
         """Remember which class count an input of labels goes with: the call checks its values."""
         labels = next((g for g in self.given if g is not None and self._is_labels(g)), None)
-        count = self.class_count()
+        count = self.class_count() or self._vectors_of_classes(signature, instance)
         source = None if labels is None else unwrapped(labels)
         if labels is not None and source is not None and source.op == "input" and count is not None:
             ignore = self.node.keywords.get("ignore_index", labels.tensor.ignore)

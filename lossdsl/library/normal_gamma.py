@@ -58,7 +58,7 @@ UNIT = {"m": [0.0], "y": [1.0], "v": [1.0], "a": [1.0], "b": [1.0]}
             "input m: real[B]; input y: real[B]; input b: positive[B]; "
             "evidential_regression(m, y, 1, 1, b, penalty=0)",
             "input m: real[B]; input y: real[B]; input b: positive[B]; "
-            "student_t_nll(m, y, sqrt(2*b), 2)",
+            "student_t_nll(m, y, positive(sqrt(2*b)), 2)",
         ),
     ),
     examples=(

@@ -96,8 +96,11 @@ class Head:
             own = self.class_weight[y] * own
         if not self.smoothing:
             return -own
-        every = scores if self.class_weight is None else scores * self.class_weight
-        return (self.smoothing - 1) * own - self.smoothing * every.mean(1, keepdim=True)
+        if self.class_weight is None:
+            mean = scores.mean(1, keepdim=True)
+        else:
+            mean = scores @ self.class_weight[:, None] / self.classes
+        return (self.smoothing - 1) * own - self.smoothing * mean
 
 
 @dataclass(frozen=True, slots=True)

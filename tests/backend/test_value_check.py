@@ -154,3 +154,10 @@ def test_torch_says_nothing_of_a_failure_that_we_tell() -> None:
         for logger in loggers:
             logger.removeHandler(listener)
     assert said == []
+
+
+@pytest.mark.parametrize("text", ["center(x, y, w)", "arcface(x, y, w)", "linear_ce(x, y, w)"])
+def test_labels_lie_among_the_vectors_of_the_classes(text: str) -> None:
+    x, w = torch.randn(2, 4), torch.randn(5, 4)
+    with pytest.raises(LossInputError, match="the label 9 came: there are 5 classes"):
+        lossdsl.compile(text, backend="eager")(x=x, y=torch.tensor([0, 9]), w=w)

@@ -66,7 +66,9 @@ def test_values_and_gradients_are_finite(name: str, shape: str) -> None:
                     assert value == 0
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, pytest.param(torch.bfloat16, marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("name", sweep(SHAPES["usual"], calls(kinds=False)))
 def test_half_precision_is_calculated_in_single(name: str, dtype: torch.dtype) -> None:
     """Of half precision that comes in, the value is that of the same numbers in float32, and the
