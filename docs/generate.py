@@ -25,6 +25,7 @@ from table_text import codes, table
 
 import lossdsl
 from lossdsl.diagnostics.codes import CODES, Code
+from lossdsl.functions.balancers import BALANCERS
 from lossdsl.functions.record import MODULES, FunctionRecord, functions
 from lossdsl.library.wording import written
 from lossdsl.types.kinds import KINDS, Kind
@@ -67,6 +68,7 @@ def functions_table() -> str:
         if record.name.isidentifier() and record.name not in ("and", "or", "not", "neg"):
             row = (f"`{_signature(record)}`", _sentence(record.docs))
             families[record.family].append(row)
+    families["balancers"] = [(f"`{name}(a, b, …)`", does) for name, does in BALANCERS.items()]
     return "\n\n".join(table((family, "value"), rows) for family, rows in families.items())
 
 

@@ -8,8 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from lossdsl.backend import runtime, torch_private
+from lossdsl.backend import runtime
+from lossdsl.backend.fake_run import FakeRun
 from lossdsl.backend.names import AVERAGING, counter
+from lossdsl.diagnostics.diagnostic import Diagnostic
+from lossdsl.diagnostics.errors import LossInputError
+from lossdsl.source import Span
 
 
 def reserve(owner: nn.Module, averages: Mapping[str, str]) -> None:
@@ -22,15 +26,30 @@ def reserve(owner: nn.Module, averages: Mapping[str, str]) -> None:
         owner.register_buffer(AVERAGING, torch.tensor(owner.training), persistent=False)
 
 
-def make(owner: nn.Module, graph: fx.GraphModule, values: Sequence[Any]) -> None:
-    """Give running means that have none yet their memory, by the shapes of these inputs."""
-    mode = torch_private.fake_tensors()
-    shapes = _Shapes(graph)
-    with mode, torch.no_grad():
-        shapes.run(*torch_private.tensors_mapped(mode.from_tensor, tuple(values)))
-    for name, (shape, dtype, device) in shapes.found.items():
-        if owner._buffers[name] is None:
-            _create(owner, name, shape, dtype, device)
+def prepare(owner: nn.Module, graph: fx.GraphModule, values: Sequence[Any]) -> None:
+    """Give running means that have none yet their memory, by the shapes of these inputs.
+
+    Raises:
+        LossInputError: what is averaged has another shape than before.
+    """
+    run = _Averaged(graph)
+    run.on(values)
+    problems = []
+    for name, (like, span) in run.found.items():
+        kept = owner._buffers[name]
+        if kept is None:
+            dtype, device = like.dtype, like.device
+            owner._buffers[name] = torch.zeros(like.shape, dtype=dtype, device=device)
+            owner._buffers[counter(name)] = torch.zeros((), dtype=torch.int64, device=device)
+        elif kept.shape != like.shape:
+            message = (
+                f"`{span.text}` keeps a mean of shape {list(kept.shape)}, and {list(like.shape)} "
+                "came"
+            )
+            help = "average what has one shape at every call, such as `mean(x, over=[0])`"
+            problems.append(Diagnostic("E603", message, span, (), help))
+    if problems:
+        raise LossInputError(problems)
 
 
 def load(owner: nn.Module, state: Mapping[str, Any], prefix: str) -> None:
@@ -42,33 +61,17 @@ def load(owner: nn.Module, state: Mapping[str, Any], prefix: str) -> None:
             owner._buffers[name] = torch.zeros(saved.shape, dtype=saved.dtype, device=device)
 
 
-def missing(owner: nn.Module, averages: Mapping[str, str]) -> bool:
-    return any(owner._buffers[name] is None for name in averages.values())
-
-
-def _create(
-    owner: nn.Module, name: str, shape: torch.Size, dtype: torch.dtype, device: torch.device
-) -> None:
-    owner._buffers[name] = torch.zeros(shape, dtype=dtype, device=device)
-    owner._buffers[counter(name)] = torch.zeros((), dtype=torch.int64, device=device)
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph on fake tensors and keeps what is averaged."""
+class _Averaged(FakeRun):
+    """Keeps what is averaged, and where the text says so."""
 
     def __init__(self, graph: fx.GraphModule) -> None:
         super().__init__(graph)
-        self.found: dict[str, tuple[torch.Size, torch.dtype, torch.device]] = {}
+        self.found: dict[str, tuple[Tensor, Span]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        if n.op == "call_function" and n.target is runtime.running_mean:
-            x = self.env[n.args[0]]  # type: ignore[index]
+        result = super().run_node(n)
+        if n.target is runtime.running_mean:
             kept = n.args[1]
             assert isinstance(kept, fx.Node)
-            dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-            self.found[str(kept.target)] = (x.shape, dtype, x.device)
-            return x.detach().to(dtype)
-        return super().run_node(n)
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return getattr(self.module, target, None)
+            self.found[str(kept.target)] = result, n.meta["lossdsl_span"]
+        return result

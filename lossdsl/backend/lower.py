@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from lossdsl.backend.names import AVERAGING, CLOCKS, StateNames, argument_names,
 from lossdsl.checker.declarations import Param
 from lossdsl.functions import processes
 from lossdsl.functions.convert import as_scalar
+from lossdsl.hazards.derivatives import differentiated
 from lossdsl.ir.graph import Graph, Node, Term, is_python_number, topological
 from lossdsl.source import Span
 
@@ -67,9 +68,10 @@ class _Lowering:
         }
         terms = [term for term in self.source.terms if not term.dropped]
         owners = self._owners(terms)
+        derived = differentiated(self.source)
         for node in self.source.nodes():
             if node.op == "input":
-                self.made[id(node)] = placeholders[node.literals["name"]]
+                self.made[id(node)] = self._input(node, placeholders, derived)
             else:
                 self.made[id(node)] = self._emit(node, owners.get(id(node), ()))
         anchor = self._anchor(terms, placeholders)
@@ -141,6 +143,16 @@ class _Lowering:
         name = name if name.isidentifier() else target.__name__
         made = self.graph.create_node("call_function", target, args, kwargs, name)
         return self._tag(made, node.span, owners)
+
+    def _input(
+        self, node: Node, placeholders: Mapping[str, fx.Node], derived: Mapping[str, Span]
+    ) -> fx.Node:
+        name = node.literals["name"]
+        placeholder = placeholders[name]
+        if name not in derived:
+            return placeholder
+        target = runtime.differentiable
+        return self._call(target, (placeholder,), {}, node, (), f"{placeholder.name}_moving")
 
     def _average(self, node: Node, arguments: list[Any], owners: tuple[str, ...]) -> fx.Node:
         """A running mean, with what it keeps."""

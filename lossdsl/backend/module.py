@@ -120,11 +120,22 @@ class LossModule(LossState):
         self, prepared: _Run, values: tuple[Any, ...], transformed: bool
     ) -> Tensor:
         """The loss takes derivatives itself: by its inputs, whoever else wants them or not."""
+        if transformed and torch_private.in_vmap():
+            place = next(iter(prepared.stages.differentiated.values()))
+            message = "under `torch.func.vmap` no derivative can be taken inside the loss"
+            help = "`torch.func.grad` may be around it; map over the batch in a loop"
+            raise LossInputError([Diagnostic("E606", message, place, (), help)])
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):
+                return self._finish_differentiating(
+                    prepared, torch_private.usable(values), transformed
+                ).detach()
         carrying = tuple(
             torch_private.carrying_gradients(value) if derived else value
             for value, derived in zip(values, prepared.derived, strict=True)
         )
-        with torch.enable_grad():
+        # Any call may compile again: a network goes from training to evaluation.
+        with torch.enable_grad(), torch_private.derivatives_traced():
             result = self._run(prepared, carrying, transformed)
         return result if torch.is_grad_enabled() else result.detach()
 
@@ -182,12 +193,12 @@ class LossModule(LossState):
             raise LossInputError(error.diagnostics) from None
         check = None if self._checks == "never" else self._check(stages, given)
         used = tuple(v is not ABSENT for v in values) if len(given) < len(names) else None
+        averages.reserve(self, stages.names.averages)
         graph = self._graphs.module(stages.variant)
         self._forms[self._arguments.form(values)] = _Run(stages, graph.forward, used)
         call = graph.forward if transformed else self._graphs.call(stages.variant)
-        averages.reserve(self, stages.names.averages)
-        if averages.missing(self, stages.names.averages):
-            averages.make(self, self._graphs.module(stages.variant), tuple(given.values()))
+        if stages.names.averages:
+            averages.prepare(self, graph, tuple(given.values()))
         derived = self._derived(stages, given)
         prepared = _Run(stages, call, used, check, derived)
         if not transformed:
@@ -197,8 +208,7 @@ class LossModule(LossState):
         else:
             tensors = self._arguments.tensors(values)
             shapes = torch_private.any_batch(tensors, shrunk=self._shrunk(tensors))
-            tracing = torch_private.derivatives_traced() if derived else nullcontext()
-            with shapes, tracing:
+            with shapes:
                 result = self._finish(prepared, values, transformed)
         if result.dim() != 0:
             message = f"a loss is one number, and this returned {list(result.shape)}"

@@ -59,7 +59,7 @@ def running_mean(
 ) -> Tensor:
     """A running mean of `x`, which the call moves on. One graph does so in training mode and not
     in evaluation mode. Under a transform of `torch.func`, where nothing may be kept, it stands."""
-    x = wide(x).detach()
+    x = averaged(x)
     updated = decay * average + (1 - decay) * x
     if lag:
         value = average.clone()
@@ -71,6 +71,16 @@ def running_mean(
         average.copy_(torch.where(moves, updated, average))
         calls.add_(moves)
     return value
+
+
+def averaged(x: Tensor) -> Tensor:
+    """What a running mean takes: no gradient, and no half precision."""
+    return wide(x).detach()
+
+
+def differentiable(value: Any) -> Any:
+    """An input that derivatives are taken by, whether its owner wants a gradient or not."""
+    return torch_private.carrying_gradients(value)
 
 
 def all_gather(x: Tensor) -> Tensor:

@@ -95,6 +95,8 @@ def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
 
 def derivatives_traced() -> contextlib.AbstractContextManager[None]:
     """Let Dynamo take `torch.autograd.grad` into its graph, which it refuses by default."""
+    if "torch._dynamo" not in sys.modules:
+        return contextlib.nullcontext()
     from torch._dynamo import config
 
     patch: contextlib.AbstractContextManager[None] = config.patch(trace_autograd_ops=True)
@@ -105,6 +107,17 @@ def carrying_gradients(value: Any) -> Any:
     """The same containers with tensors that a derivative can be taken by. The caller's own are
     left as they are."""
     return tensors_mapped(_carrying, value)
+
+
+def usable(value: Any) -> Any:
+    """The same containers, with tensors of inference mode copied: autograd takes none of them."""
+    return tensors_mapped(lambda x: x.clone() if x.is_inference() else x, value)
+
+
+def in_vmap() -> bool:
+    """Whether `torch.func.vmap` is running."""
+    top = torch._C._functorch.peek_interpreter_stack()
+    return top is not None and top.key() == torch._C._functorch.TransformType.Vmap
 
 
 def _carrying(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lossdsl.checker import nodes
-from lossdsl.checker.declarations import Param, literal
+from lossdsl.checker.declarations import Param, literal, replace_learnable
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.suggest import closest
 from lossdsl.checker.terms import called
@@ -19,23 +19,22 @@ from lossdsl.syntax import tree
 if TYPE_CHECKING:
     from lossdsl.checker.resolve import Resolver
 
-UNCERTAINTY = "uncertainty"
 
-
-def uncertainty(resolver: Resolver, node: tree.Call) -> Node:
+def balanced(resolver: Resolver, node: tree.Call) -> Node:
     """Terms weighted by their learnt homoscedastic uncertainty (Kendall, Gal, Cipolla 2018).
 
     `s` is the logarithm of a term's variance; `init` is where it begins and `min` how low it may
     fall, which bounds the weight from above.
     """
+    balancer = node.callee.id
     init, low = _keywords(resolver, node)
     if len(node.arguments) < 2:
         resolver.refuse(
             "E204",
-            f"`{UNCERTAINTY}` weighs terms against each other, and there is "
+            f"`{balancer}` weighs terms against each other, and there is "
             f"{'one' if node.arguments else 'none'}",
             node.span,
-            help=f"write `{UNCERTAINTY}(ce(p, y), mse(d, z))`",
+            help=f"write `{balancer}(ce(p, y), mse(d, z))`",
         )
     terms = resolver.all(node.arguments)
     parts: list[Node] = []
@@ -50,18 +49,19 @@ def uncertainty(resolver: Resolver, node: tree.Call) -> Node:
     signs = ("+",) * len(scales)
     rest = resolver.make(nodes.Total(tuple(scales), signs, node.span))
     span = node.callee.span
-    parts.append(resolver.make(nodes.Label(rest, UNCERTAINTY, "call", node.span, span)))
+    parts.append(resolver.make(nodes.Label(rest, balancer, "call", node.span, span)))
     return resolver.make(nodes.Total(tuple(parts), (*signs, "+"), node.span))
 
 
 def _keywords(resolver: Resolver, node: tree.Call) -> tuple[float, float | None]:
+    balancer = node.callee.id
     found: dict[str, float] = {}
     for keyword in node.keywords:
         key, value = keyword.name.id, literal(keyword.value)
         if key not in ("init", "min"):
             resolver.refuse(
                 "E205",
-                f"`{UNCERTAINTY}` has no parameter `{key}`",
+                f"`{balancer}` has no parameter `{key}`",
                 keyword.name.span,
                 help=closest(key, ("init", "min")) or "its parameters are `init` and `min`",
             )
@@ -79,12 +79,24 @@ def _keywords(resolver: Resolver, node: tree.Call) -> tuple[float, float | None]
 def _param(resolver: Resolver, term: str, init: float, low: float | None, node: tree.Call) -> str:
     """Declare the learnable of one term. The caller may have given where it begins."""
     params = resolver.declared.params
-    plain = name = f"{UNCERTAINTY}_{term}"
+    plain = name = f"{node.callee.id}_{term}"
     number = 2
     while name in params and params[name].role == "learnable":
         name, number = f"{plain}_{number}", number + 1
     given = params.get(name)
-    value = init if given is None else given.value
-    params[name] = Param(name, "learnable", value, node.callee.span, low)
+    params[name] = Param(name, "learnable", init, node.callee.span, low)
     resolver.used.add(name)
+    if given is None:
+        return name
+    if isinstance(given.value, bool) or not isinstance(given.value, int | float):
+        resolver.refuse("E504", f"`{name}` begins with a number", given.span)
+    if given.span.source is node.span.source:
+        resolver.refuse(
+            "E203",
+            f"`{name}` is a weight that `{node.callee.id}` makes itself",
+            given.span,
+            labels=[(node.callee.span, "here")],
+            help="choose another name, or give it where the loss is compiled: `params={…}`",
+        )
+    replace_learnable(resolver.declared, params[name], given.value, given.span, resolver.found)
     return name

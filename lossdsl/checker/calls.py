@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossdsl.checker import nodes
-from lossdsl.checker.balancers import UNCERTAINTY, uncertainty
+from lossdsl.checker.balancers import balanced
 from lossdsl.checker.declarations import literal
 from lossdsl.checker.fold import overflows
 from lossdsl.checker.loss_arguments import loss_call
@@ -18,6 +18,7 @@ from lossdsl.checker.wording import count, listed
 from lossdsl.diagnostics.diagnostic import Advice
 from lossdsl.functions import record as functions
 from lossdsl.functions.axes import product
+from lossdsl.functions.balancers import BALANCERS
 from lossdsl.functions.numbers import is_whole
 from lossdsl.functions.record import FunctionRecord
 from lossdsl.library import registry
@@ -44,8 +45,8 @@ def call(resolver: Resolver, node: tree.Call) -> Node:
     if name in resolver.declared.functions:
         resolver.used.add(name)
         return _user_function(resolver, resolver.declared.functions[name], node)
-    if name == UNCERTAINTY:
-        return uncertainty(resolver, node)
+    if name in BALANCERS:
+        return balanced(resolver, node)
     record = registry.find(name)
     if record is not None:
         return loss_call(resolver, record, node)

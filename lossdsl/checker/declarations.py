@@ -383,7 +383,7 @@ def _replace_params(declared: Declarations, params: Mapping[str, Any], found: Di
                 help="load it: `loss.load_state_dict(…)`, or copy it into the Parameter",
             )
         elif before is not None and before.role == "learnable":
-            _replace_learnable(declared, before, plain, source.span(len(name) + 3), found)
+            replace_learnable(declared, before, plain, source.span(len(name) + 3), found)
         else:
             no_clock(tree.Name(name, span), found)
             role: Literal["buffer", "fixed"] = (
@@ -392,9 +392,10 @@ def _replace_params(declared: Declarations, params: Mapping[str, Any], found: Di
             declared.params[name] = Param(name, role, plain, before.span if before else span)
 
 
-def _replace_learnable(
+def replace_learnable(
     declared: Declarations, before: Param, value: ParamValue, place: Span, found: Diagnostics
 ) -> None:
+    """Let a learnable begin with a value that the caller gives."""
     if isinstance(value, bool | str):
         found.add(
             "E504",

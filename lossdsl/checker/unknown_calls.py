@@ -11,6 +11,7 @@ from lossdsl.config.shipped import shipped_functions
 from lossdsl.diagnostics.diagnostic import Advice, Fix
 from lossdsl.diagnostics.meant import did_you_mean
 from lossdsl.functions import record as functions
+from lossdsl.functions.balancers import BALANCERS
 from lossdsl.library import registry
 from lossdsl.syntax import tree
 from lossdsl.types.kinds import KINDS
@@ -168,5 +169,6 @@ def _is_value(resolver: Resolver, name: str) -> bool:
 
 def _callables(resolver: Resolver) -> list[str]:
     operators = {"and", "or", "not", "neg"}
-    known = (*registry.names(), *functions.functions(), *resolver.declared.functions, *KINDS)
+    own = resolver.declared.functions
+    known = (*registry.names(), *functions.functions(), *BALANCERS, *own, *KINDS)
     return [name for name in known if name.isidentifier() and name not in operators]

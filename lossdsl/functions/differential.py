@@ -30,9 +30,12 @@ def grad(u: Tensor, x: Tensor) -> Tensor:
 
 def slopes(u: Tensor, x: Tensor) -> Tensor:
     """The derivative of the sum of `u`, kept in the graph of autograd for another derivative."""
-    if not u.requires_grad:
-        # What `u` is made of cuts every gradient: the derivative is 0 (autograd would refuse).
-        return torch.zeros_like(x)
+    if not (u.requires_grad and x.requires_grad):
+        # 0 would be an answer too, and nobody would find out.
+        raise ValueError(
+            "a derivative is taken where no gradient comes through: a network on the way detaches "
+            "its result, or gradients are off"
+        )
     (slope,) = torch.autograd.grad(
         u.sum(), x, create_graph=True, allow_unused=True, materialize_grads=True
     )

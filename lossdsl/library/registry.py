@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 import torch
 
+from lossdsl.functions.balancers import BALANCERS
 from lossdsl.functions.record import functions
 from lossdsl.library.record import (
     Condition,
@@ -283,7 +284,7 @@ def _no_name(name: str) -> str | None:
 
 def _taken(name: str) -> str | None:
     """What of the language has this name already, if something does."""
-    if name in functions():
+    if name in functions() or name in BALANCERS:
         return "it is a function of the language"
     return "it is a kind" if name in KINDS else None
 
@@ -292,7 +293,7 @@ def meaning(name: str) -> str | None:
     """What a call of this name already means, if something."""
     if find(name) is not None:
         return "a loss"
-    if name in functions():
+    if name in functions() or name in BALANCERS:
         return "a function of the language"
     return "a kind" if name in KINDS else None
 

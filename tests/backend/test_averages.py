@@ -47,7 +47,7 @@ def test_it_has_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_it_stands_still_in_evaluation(backend: str, calls: object) -> None:
+def test_it_stands_still_in_evaluation(backend: str) -> None:
     loss = lossdsl.compile(TEXT, backend=backend)
     loss(batch(4, 0))
     loss.eval()
@@ -89,6 +89,14 @@ def test_under_a_transform_nothing_moves() -> None:
     before = loss.ema_1.clone()
     torch.func.vmap(loss)(torch.ones(2, 4, 3))
     torch.testing.assert_close(loss.ema_1, before)
+
+
+def test_its_shape_does_not_change() -> None:
+    loss = lossdsl.compile("sum(ema(x))", backend="eager")
+    loss(torch.ones(4))
+    with pytest.raises(lossdsl.LossInputError, match=r"a mean of shape \[4\], and \[3\] came"):
+        loss(torch.ones(3))
+    torch.testing.assert_close(loss.ema_1, torch.ones(4))
 
 
 def test_a_decay_outside_its_range_is_refused() -> None:

@@ -87,6 +87,52 @@ def test_a_penalty_of_a_known_slope(text: str, backend: str) -> None:
     assert not value.requires_grad
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_goes_from_training_to_evaluation(backend: str) -> None:
+    """The same sizes again, and yet another graph."""
+    network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Tanh(), nn.Linear(8, 1)).double()
+    loss = lossdsl.compile("r1(D, x)", modules={"D": network}, backend=backend)
+    x = points()
+    loss(x=x)
+    loss.eval()
+    torch.testing.assert_close(loss(x=x), r1_by_hand(network, x))
+    network.requires_grad_(False)
+    torch.testing.assert_close(loss(x=x.requires_grad_()), r1_by_hand(network, x))
+
+
+# Dynamo looks at the gradient of what is no leaf, after the graph break at the derivative.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_wherever_it_runs_it_is_the_same() -> None:
+    network = critic()
+    loss = lossdsl.compile("r1(D, x)", modules={"D": network}, backend="eager")
+    x = points()
+    expected = loss(x=x).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(loss(x=x), expected)
+    torch.testing.assert_close(loss.graph_module(x), expected)
+    inside = torch.compile(lambda x: loss(x=x), backend="eager")
+    torch.testing.assert_close(inside(x), expected)
+    with torch._dynamo.config.patch(trace_autograd_ops=True):
+        whole = torch.compile(lambda x: loss(x=x), backend="eager", fullgraph=True)
+        torch.testing.assert_close(whole(x.clone().requires_grad_()), expected)
+    slope = torch.func.grad(lambda x: loss(x=x))(x)
+    moved = x.clone().requires_grad_()
+    loss(x=moved).backward()
+    torch.testing.assert_close(slope, moved.grad)
+    with pytest.raises(LossInputError, match=r"under `torch.func.vmap`"):
+        torch.func.vmap(lambda x: loss(x=x))(x[None])
+
+
+def test_a_network_that_detaches_is_told() -> None:
+    class Detached(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.detach().sum(1)
+
+    loss = lossdsl.compile("r1(D, x)", modules={"D": Detached()}, backend="eager")
+    with pytest.raises(LossInputError, match="detaches its result"):
+        loss(x=points())
+
+
 def test_one_sided_penalties_leave_gentle_slopes_alone() -> None:
     text = "gradient_penalty(D, a, b, target={}, one_sided=true)"
     batch = {"a": points(), "b": points(seed=2)}

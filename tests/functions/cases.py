@@ -307,7 +307,6 @@ FREQUENCY = (
 )
 
 STATE = (
-    case("grad", "real[B]", "real[B, D]"),
     case("between", _IMAGE, _IMAGE),
     case("between", "prob[B]", "prob[B]"),
     case("around", "real[B, D]", scale=0.1),

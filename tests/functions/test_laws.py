@@ -26,13 +26,14 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 PIECEWISE_CONSTANT = {
     *("sign", "floor", "<", "<=", ">", ">=", "==", "!=", "and", "or", "not"),
     *("argmax", "one_hot", "argsort", "arange", "eye", "size", "piecewise", "detach", "ema"),
-    # Of random points, or of operands that must depend on one another: tests/backend.
-    *("between", "around", "grad"),
+    # Of random points: tests/backend/test_derivatives.py.
+    *("between", "around"),
 }
 """Functions without a gradient, or with one that is shown elsewhere."""
 
 
 ELSEWHERE = {
+    "grad",  # its operands depend on one another: tests/backend/test_derivatives.py
     "imag",  # takes a spectrum, which cannot be declared: test_spectra.py
     "all_gather",  # its first size depends on processes: tests/compile/test_processes.py
 }
