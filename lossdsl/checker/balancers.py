@@ -79,7 +79,8 @@ def _keywords(resolver: Resolver, node: tree.Call) -> tuple[float, float | None]
 def _param(resolver: Resolver, term: str, init: float, low: float | None, node: tree.Call) -> str:
     """Declare the learnable of one term. The caller may have given where it begins."""
     params = resolver.declared.params
-    plain = name = f"{node.callee.id}_{term}"
+    # Of `monai.DiceLoss` the last word: the weight is an attribute of a module.
+    plain = name = f"{node.callee.id}_{term.rpartition('.')[2]}"
     number = 2
     while name in params and params[name].role == "learnable":
         name, number = f"{plain}_{number}", number + 1

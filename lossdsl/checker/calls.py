@@ -90,7 +90,7 @@ def _user_function(resolver: Resolver, function: tree.Function, node: tree.Call)
             help="a loss is finite: write the cases out",
         )
     values = _bind(resolver, function, node)
-    outer = resolver.local
+    outer, start = resolver.local, len(resolver.made)
     resolver.local, resolver.calls = values, [*resolver.calls, name]
     try:
         for parameter in function.parameters:
@@ -100,6 +100,8 @@ def _user_function(resolver: Resolver, function: tree.Function, node: tree.Call)
         body = resolver.expression(function.body)
     finally:
         resolver.local, resolver.calls = outer, resolver.calls[:-1]
+    if not resolver.calls and function.span.source is not node.span.source:
+        resolver.expansions.add(name, node.span, start, len(resolver.made))
     return resolver.make(nodes.Label(body, name, "call", node.span, node.callee.span))
 
 

@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 
 from lossdsl.checker import nodes
 from lossdsl.checker.nodes import Node
-from lossdsl.library.record import Critic, LossRecord
+from lossdsl.library.record import CRITIC_POINTS, LossRecord
 from lossdsl.syntax import tree
 
 if TYPE_CHECKING:
     from lossdsl.checker.resolve import Resolver
-
-_POINTS: dict[Critic, tuple[str, ...]] = {
-    "at": ("x",),
-    "around": ("x",),
-    "between": ("real", "fake"),
-}
-"""What stands behind the network: the samples that the derivative is taken at."""
 
 
 def critic_arguments(
@@ -29,7 +22,7 @@ def critic_arguments(
     first, *rest = node.arguments
     name = first.id if isinstance(first, tree.Name) else None
     network = resolver.network(name) if name is not None else None
-    wanted = _POINTS[record.critic]
+    wanted = CRITIC_POINTS[record.critic]
     if network is None:
         if name is not None and len(rest) == len(wanted) and not _has_meaning(resolver, name):
             resolver.refuse(

@@ -6,7 +6,7 @@ all nodes in order of making is a topological order: later phases are loops, not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -273,3 +273,17 @@ def _made_of(
         known[id(here)] = leaf or (bool(below) and all(known[id(x)] for x in below))
         stack.pop()
     return known[id(node)]
+
+
+def states(made: Iterable[Node]) -> dict[int, str]:
+    """A name for what each function with a state keeps: its place among those of the text, and a
+    number where a comprehension or a function made several of one place."""
+    calls = [node for node in made if isinstance(node, Apply) and node.function.stateful]
+    places = {span: i for i, span in enumerate(dict.fromkeys(node.span for node in calls), 1)}
+    seen: dict[Span, int] = {}
+    names = {}
+    for node in calls:
+        seen[node.span] = number = seen.get(node.span, 0) + 1
+        name = f"{node.function.name}_{places[node.span]}"
+        names[id(node)] = name if number == 1 else f"{name}_{number}"
+    return names

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from lossdsl.checker import nodes
 from lossdsl.checker.contract import Naming, container_types, with_lengths, written_once
 from lossdsl.checker.declarations import Declarations, ParamValue, read_declarations
+from lossdsl.checker.expansions import Expansions
 from lossdsl.checker.fold import overflows
 from lossdsl.checker.infer import Inference
 from lossdsl.checker.nodes import Node
@@ -53,6 +54,7 @@ class Checked:
     features: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
     bindings: dict[str, Span] = field(default_factory=dict)
+    expansions: Expansions = field(default_factory=Expansions)
 
     def judge_params(self, values: Mapping[str, ParamValue], found: Diagnostics) -> None:
         """Hold new values of params against what is made of them; problems go to `found`."""
@@ -77,6 +79,7 @@ class Checked:
             given,
             self.features,
             returned=returned,
+            expansions=self.expansions,
         )
         typing.run(self.made)
         _typed_terms(self.plans, self.monitors, typing, found)
@@ -123,7 +126,13 @@ def check_program(
     features = frozenset(inference.features)
     clashed = frozenset(inference.clashed | declared.misread)
     typing = Typing(
-        declared, inference.kinds, found, signatures, features=features, clashed=clashed
+        declared,
+        inference.kinds,
+        found,
+        signatures,
+        features=features,
+        clashed=clashed,
+        expansions=resolver.expansions,
     )
     typing.run(resolver.made)
     terms = _typed_terms(plans, monitors, typing, found)
@@ -149,6 +158,7 @@ def check_program(
         features,
         resolver.used,
         bindings=_bindings(program),
+        expansions=resolver.expansions,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from lossdsl.checker import fold, nodes, parts
 from lossdsl.checker.declarations import CLOCKS, Declarations, no_clock
+from lossdsl.checker.expansions import Expansions
 from lossdsl.checker.nodes import Node
 from lossdsl.checker.suggest import closest
 from lossdsl.diagnostics.diagnostic import Advice, Diagnostics, Fix
@@ -55,6 +56,7 @@ class Resolver:
     local: dict[str, Node] | None = None
     visible: dict[str, frozenset[str]] = field(default_factory=dict)
     later: dict[str, Span] = field(default_factory=dict)
+    expansions: Expansions = field(default_factory=Expansions)
     _level: int = 0
 
     def make(self, node: Node) -> Node:

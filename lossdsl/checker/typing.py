@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 from lossdsl.checker import nodes
 from lossdsl.checker.casts import cast
 from lossdsl.checker.declarations import Declarations
+from lossdsl.checker.expansions import Expansions, told_at_the_call
 from lossdsl.checker.fold import overflows
 from lossdsl.checker.indexing import index
 from lossdsl.checker.infer import place_of
@@ -55,6 +57,7 @@ class Typing:
         features: frozenset[str] = frozenset(),
         clashed: frozenset[str] = frozenset(),
         returned: Mapping[Span, Type] | None = None,
+        expansions: Expansions | None = None,
     ) -> None:
         self.declared = declared
         self.solver: Solver = declared.solver
@@ -65,6 +68,7 @@ class Typing:
         self.features = features
         self.clashed = clashed
         self.returned = returned or {}
+        self.expansions = expansions or Expansions()
         self.typed: dict[int, Typed] = {}
         self.places: dict[str, Type] = {}
         self.items: dict[str, Type] = {}
@@ -78,14 +82,19 @@ class Typing:
     def run(self, made: Iterable[Node]) -> None:
         """Type nodes in order of making; what depends on a wrong one is skipped silently."""
         made = list(made)
-        self.states = _states(made)
-        for node in made:
+        self.states = nodes.states(made)
+        owners = self.expansions.owners(len(made))
+        for node, owner in zip(made, owners, strict=True):
             if any(id(below) not in self.typed for below in nodes.operands(node)):
                 continue
-            try:
+            outside = self.found
+            if owner is not None:
+                self.found = Diagnostics()
+            with contextlib.suppress(Wrong):
                 self.typed[id(node)] = self._type(node)
-            except Wrong:
-                continue
+            if owner is not None:
+                told_at_the_call(self.found, owner, outside)
+                self.found = outside
 
     def refuse(
         self,
@@ -433,17 +442,3 @@ class Typing:
     def insert(self, op: Op, operands: tuple[Typed, ...], type: Type, **literals: Any) -> Typed:
         """A conversion that the user did not write: it stands where its value was written."""
         return Typed(op, operands, literals, type, operands[0].span)
-
-
-def _states(made: Iterable[Node]) -> dict[int, str]:
-    """A name for what each function with a state keeps: its place among those of the text, and a
-    number where a comprehension or a function made several of one place."""
-    calls = [node for node in made if isinstance(node, nodes.Apply) and node.function.stateful]
-    places = {span: i for i, span in enumerate(dict.fromkeys(node.span for node in calls), 1)}
-    seen: dict[Span, int] = {}
-    names = {}
-    for node in calls:
-        seen[node.span] = number = seen.get(node.span, 0) + 1
-        name = f"{node.function.name}_{places[node.span]}"
-        names[id(node)] = name if number == 1 else f"{name}_{number}"
-    return names

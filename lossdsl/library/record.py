@@ -119,6 +119,13 @@ Critic = Literal["at", "between", "around"]
 """Where a penalty on a network's derivative takes it: at the points that are given, at random
 points between two batches, or at random points near one."""
 
+CRITIC_POINTS: Mapping[Critic, tuple[str, ...]] = {
+    "at": ("x",),
+    "between": ("real", "fake"),
+    "around": ("x",),
+}
+"""What stands behind the network in a call that names it."""
+
 
 @dataclass(frozen=True)
 class LossRecord:

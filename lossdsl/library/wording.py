@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lossdsl.library.record import LossRecord, Overload, Parameter
+from lossdsl.library.record import CRITIC_POINTS, LossRecord, Overload, Parameter
 from lossdsl.types.signature import read_signature
 
 _SECTION = re.compile(r"^(Args|Shape|Example):$", re.MULTILINE)
@@ -57,8 +57,9 @@ def paragraphs(text: str) -> list[str]:
 
 
 def call(record: LossRecord) -> str:
-    """The call with every parameter and its default."""
-    parts = [*record.inputs]
+    """The call with every parameter and its default. A critic is named, as users do."""
+    critic = record.critic
+    parts = [*record.inputs] if critic is None else ["D", *CRITIC_POINTS[critic]]
     parts += [
         parameter.name if parameter.required else f"{parameter.name}={written(parameter.default)}"
         for parameter in record.parameters

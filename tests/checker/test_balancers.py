@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,19 @@ def test_a_floor_bounds_the_weight() -> None:
         loss.uncertainty_ce.fill_(-9.0)
     loss(batch())
     assert loss.report()[0].weight == pytest.approx(math.exp(2), rel=1e-6)
+
+
+def test_terms_of_other_libraries_have_weights_too(tmp_path: Path) -> None:
+    file = tmp_path / "loss.yaml"
+    text = (
+        "use: [lossdsl:monai]\nloss: uncertainty(monai.DiceLoss(p, y, sigmoid=true), bce(p, y))\n"
+    )
+    file.write_text(text, encoding="utf-8")
+    loss = lossdsl.load(file, backend="eager")
+    names = [name for name, _ in loss.named_parameters()]
+    assert names == ["uncertainty_DiceLoss", "uncertainty_bce"]
+    assert "DiceLoss" in loss.inspect("fx")
+    assert loss(torch.zeros(2, 1, 4), torch.ones(2, 1, 4)).isfinite()
 
 
 def test_equal_names_are_counted() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -96,3 +98,50 @@ def test_the_same_name_in_two_dialects_and_the_language() -> None:
 
 def test_a_function_is_formatted_with_its_dialect() -> None:
     assert lossdsl.format("monai.DiceLoss( p,y )") == "monai.DiceLoss(p, y)\n"
+
+
+SHAPES = {
+    "use": ["lossdsl:monai"],
+    "inputs": {"p": "class_logits(4)[B, 4, H, W]", "y": "labels[B, H, W]"},
+}
+
+
+def test_a_mistake_at_a_call_is_told_at_the_call() -> None:
+    """Not in a file that the user never saw, and once."""
+    text = "ce(p, y) + monai.DiceLoss(p, y, softmax=true)"
+    with pytest.raises(lossdsl.LossShapeError) as caught:
+        lossdsl.from_config({**SHAPES, "loss": text}, backend="eager")
+    (found,) = caught.value.diagnostics
+    assert found.span.text == "monai.DiceLoss(p, y, softmax=true)"
+    assert found.help == "`lossdsl doc monai.DiceLoss` tells what it takes"
+    (label,) = found.labels
+    assert label.span.source.name == "lossdsl:monai.yaml"
+    assert label.text == "in `monai.DiceLoss`"
+
+
+def test_each_call_has_its_own() -> None:
+    wrong = "monai.DiceLoss(p, y, softmax=true)"
+    right = "monai.DiceLoss(p, y[:, none], softmax=true, to_onehot_y=true)"
+    with pytest.raises(lossdsl.LossShapeError) as caught:
+        lossdsl.from_config({**SHAPES, "loss": f"{wrong} + {right} + 2*{wrong}"}, backend="eager")
+    assert [d.span.text for d in caught.value.diagnostics] == [wrong, wrong]
+
+
+def test_at_the_call_of_the_loss_too() -> None:
+    config = {"use": ["lossdsl:monai"], "loss": "monai.DiceLoss(p, y)"}
+    loss = lossdsl.from_config(config, backend="eager")
+    with pytest.raises(lossdsl.LossInputError) as caught:
+        loss(p=torch.zeros(2, 3, 4), y=torch.zeros(2, 4))
+    (found,) = caught.value.diagnostics
+    assert found.span.text == "monai.DiceLoss(p, y)"
+
+
+def test_in_a_file_of_ones_own_the_place_is_told_and_the_call(tmp_path: Path) -> None:
+    functions = "functions:\n  half(a, b): 0.5*mse(a, b[:, 0])\n"
+    (tmp_path / "shared.yaml").write_text(functions, encoding="utf-8")
+    file = tmp_path / "loss.yaml"
+    text = "use: [./shared.yaml]\ninputs: {a: 'real[B, 3]', b: 'real[B, 3]'}\nloss: half(a, b)\n"
+    file.write_text(text, encoding="utf-8")
+    (found,) = lossdsl.check(file).diagnostics
+    assert found.span.text == "b[:, 0]"
+    assert ("half(a, b)", "called here") in [(x.span.text, x.text) for x in found.labels]
