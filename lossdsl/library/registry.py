@@ -255,6 +255,10 @@ def _check_signature(record: LossRecord) -> None:
             f"the signature of {record.name!r} has {len(signature.slots)} slots, and the function "
             f"takes {len(record.inputs)} tensors by position ({', '.join(record.inputs)})"
         )
+    if record.critic is not None and len(record.inputs) != 2:
+        raise ValueError(
+            f"{record.name!r} has a critic, so it takes its scores and the points that they are of"
+        )
 
 
 def _check_names(record: LossRecord) -> None:

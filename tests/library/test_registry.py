@@ -61,6 +61,11 @@ def test_a_name_that_is_none_or_anothers_is_refused(name: str, reason: str) -> N
     assert registry.names() == before
 
 
+def test_a_penalty_takes_scores_and_points() -> None:
+    with pytest.raises(ValueError, match="takes its scores and the points"):
+        lossdsl.loss("gentle", signature=SIGNATURE, critic="at")(identity)
+
+
 def test_a_users_losses_do_not_take_each_others_names() -> None:
     define("one", "uno")
     for names in (("uno",), ("two", "uno"), ("two", "one")):

@@ -316,6 +316,7 @@ CASES = [
         rpn,
     ),
     Case("fast_rcnn(scores, labels, deltas, targets)", REGIONS, fast_rcnn),
+    Case("detection(scores, labels, deltas, targets)", REGIONS, fast_rcnn),
     Case(
         "mask_rcnn(scores, labels, deltas, targets, masks, shapes)",
         {

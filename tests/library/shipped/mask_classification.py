@@ -58,6 +58,12 @@ CASES = [
     Case("mask_class(scores, labels, 4)", QUERIES, class_loss, SINGLE),
     Case("maskformer(scores, labels, masks, shapes, 4)", {**QUERIES, **MASKS}, maskformer, SINGLE),
     Case(
+        "mask_classification(scores, labels, masks, shapes, 4)",
+        {**QUERIES, **MASKS},
+        maskformer,
+        SINGLE,
+    ),
+    Case(
         "mask2former(scores, labels, masks, shapes, 4)", {**QUERIES, **MASKS}, mask2former, SINGLE
     ),
     Case(

@@ -54,6 +54,13 @@ CASES = [
         ),
     ),
     Case(
+        "reid(scores, features, labels, margin=0.5, triplet=2)",
+        PEOPLE,
+        lambda scores, features, labels: (
+            F.cross_entropy(scores, labels) + 2 * hard_triplets(features, labels, 0.5)
+        ),
+    ),
+    Case(
         "bag_of_tricks(scores, features, labels, centers)",
         {**PEOPLE, "centers": ("embedding[K, D]", normal(5, 4))},
         bag_of_tricks,
