@@ -25,7 +25,7 @@ WRITTEN_OUT: dict[str, str] = {
     "shape_aware": "`ce({x}, y, weight=1 + map)` with a map of distances made beforehand",
     "sequence": "`ce({x}, y, mask=m)`: every loss takes `mask=`, and averages what it keeps",
     "context": "`l1({x}, y, mask=known)`: the error where the image is known",
-    "audio_visual_consistency": "`cosine_embedding({x}, v, 1)`, or `info_nce({x}, v)` with negatives",
+    "audio_visual_consistency": "`cosine_embedding({x}, v, 1)`; with negatives `info_nce({x}, v)`",
     "attention_target": "`-sum(log(sum(a[..., 0])) for a in maps)` draws attention to token 0",
     "multi_task": _ADDED,
     "weighted_sum": _ADDED,
