@@ -71,7 +71,7 @@ OWN = {"contextual": {"B": "4", "C": "64", "*S": "32, 32"}}
 
 FEATURES = "list[real[4, 64, 32, 32]; 1]"
 
-PARAMETERS = {"counts": "[50, 10, 1]", "season": "12"}
+PARAMETERS = {"counts": "[50, 10, 1]", "season": "12", "token": "0"}
 """Values for parameters without a default; the others get the value of their kind."""
 
 BY_KIND = {"number": "0.5", "vector": "[0.5, 0.5, 0.5]"}

@@ -112,8 +112,8 @@ class Arguments:
     # --- what distinguishes values ---
 
     def key(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """What a check of these values depends on: the shapes, dtypes and lengths that the loss
-        reads, and nothing else that containers hold."""
+        """What a check of these values and the choice of a graph depend on: the shapes, dtypes and
+        lengths that the loss reads, what is learnt, and nothing else that containers hold."""
         return tuple([_key(v, t) for v, t in zip(values, self.types, strict=True)])
 
     def form(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -122,10 +122,49 @@ class Arguments:
 
     def tensors(self, values: Sequence[Any]) -> list[torch.Tensor]:
         """All tensors that the loss reads, containers opened."""
-        found: list[torch.Tensor] = []
-        for value, type in zip(values, self.types, strict=True):
-            found.extend(_tensors(value, type))
-        return found
+        return tensors_of(values, self.types)
+
+
+def tensors_of(values: Sequence[Any], types: Sequence[Type | None]) -> list[torch.Tensor]:
+    """All tensors of some values that a loss reads, containers opened."""
+    found: list[torch.Tensor] = []
+    for value, type in zip(values, types, strict=True):
+        found.extend(_tensors(value, type))
+    return found
+
+
+Place = int | list[Any] | dict[str, Any]
+"""Where a value stands among the tensors of all, in containers like its own."""
+
+
+def places(values: Sequence[Any], types: Sequence[Type | None]) -> list[Place] | None:
+    """The place of every tensor that the loss reads; None if it reads anything else."""
+    count = 0
+
+    def place(value: Any, type: Type | None) -> Place:
+        nonlocal count
+        if isinstance(value, torch.Tensor):
+            count += 1
+            return count - 1
+        if isinstance(type, Listing) and isinstance(value, list | tuple):
+            return [place(item, inner) for item, inner in _items(value, type)]
+        if isinstance(type, Record):
+            return {name: place(part(value, name), inner) for name, inner in type.fields}
+        raise TypeError
+
+    try:
+        return [place(value, type) for value, type in zip(values, types, strict=True)]
+    except TypeError:
+        return None
+
+
+def arranged(place: Place, tensors: Sequence[torch.Tensor]) -> Any:
+    """Tensors put into their containers."""
+    if isinstance(place, list):
+        return [arranged(inner, tensors) for inner in place]
+    if isinstance(place, dict):
+        return {name: arranged(inner, tensors) for name, inner in place.items()}
+    return tensors[place]
 
 
 def list_lengths(values: Mapping[str, Any], paths: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -178,7 +217,7 @@ def _items(value: Any, type: Listing) -> Iterator[tuple[Any, Type | None]]:
 
 def _key(value: Any, type: Type | None) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.shape, value.dtype
+        return value.shape, value.dtype, value.requires_grad
     if isinstance(type, Listing) and isinstance(value, list | tuple):
         return tuple([_key(item, inner) for item, inner in _items(value, type)])
     if isinstance(type, Record):

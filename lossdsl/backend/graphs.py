@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from lossdsl.backend import torch_private
-from lossdsl.backend.arguments import list_lengths
+from lossdsl.backend import one_pass, torch_private
+from lossdsl.backend.arguments import arranged, list_lengths, places
+from lossdsl.backend.one_pass import OnePass, Opened
 from lossdsl.backend.pipeline import Recipe, Stages, run
 from lossdsl.checker.program import Variant
 from lossdsl.checker.suggest import closest
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossConfigError
 from lossdsl.source import Source
+from lossdsl.types.values import Type
 
 _warned = False
 
@@ -30,6 +33,7 @@ class Graphs:
         self._stages: dict[Variant, Stages] = {}
         self._modules: dict[Variant, fx.GraphModule] = {}
         self._calls: dict[Variant, Callable[..., Any]] = {}
+        self._joint: dict[Any, OnePass] = {}
 
     def stages(self, variant: Variant) -> Stages:
         """The loss at every stage of its compilation.
@@ -72,12 +76,50 @@ class Graphs:
     def call(self, variant: Variant) -> Callable[..., Any]:
         """The graph as the chosen backend runs it."""
         if variant not in self._calls:
-            backend = self._recipe.backend
             call = self.module(variant).forward
-            if backend != "eager" and not (backend == "inductor" and _runs_eagerly()):
-                call = torch_private.compiled(call, _told_apart(backend))
+            if self.compiles:
+                call = torch_private.compiled(call, _told_apart(self._recipe.backend))
             self._calls[variant] = call
         return self._calls[variant]
+
+    @cached_property
+    def compiles(self) -> bool:
+        """Whether graphs are compiled, rather than run as they stand."""
+        backend = self._recipe.backend
+        return backend != "eager" and not (backend == "inductor" and _runs_eagerly())
+
+    def one_pass(
+        self, stages: Stages, values: Sequence[Any], types: Sequence[Type | None]
+    ) -> OnePass | None:
+        """Value and gradients of such values in one graph; None where that is left to autograd,
+        or nothing is learnt."""
+        if not self.compiles or not stages.self_contained:
+            return None
+        where = places(values, types)
+        if where is None:
+            return None
+        read = {node.target for node in stages.lowered.graph.nodes if node.op == "get_attr"}
+        state = {n: p for n, p in self._owner.named_parameters(recurse=False) if n in read}
+        opened = Opened(tuple(types), tuple(state.values()))
+        tensors = opened(values)
+        learnt = tuple(place for place, tensor in enumerate(tensors) if tensor.requires_grad)
+        if not learnt or not all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors):
+            return None
+        key = (stages.variant, repr(where), learnt)
+        if key not in self._joint:
+            graph = one_pass.with_state(stages.lowered.graph, tuple(state))
+            loss = self.generated(graph).forward
+            count = len(tensors) - len(state)
+
+            def plain(*tensors: Tensor) -> one_pass.Results:
+                results: one_pass.Results = loss(*arranged(where, tensors), *tensors[count:])
+                return results
+
+            joint = torch_private.compiled_derivatives(
+                one_pass.joint(plain, learnt), _told_apart(self._recipe.backend)
+            )
+            self._joint[key] = OnePass(joint, plain, learnt, opened)
+        return self._joint[key]
 
 
 def _told_apart(backend: Any) -> Callable[..., Any]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from math import isfinite
 from typing import Any, get_args
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from lossdsl.backend import averages, torch_private
 from lossdsl.backend.arguments import ABSENT, Arguments
 from lossdsl.backend.call_check import CallCheck, needed_by
 from lossdsl.backend.ledger import Ledger, Report
 from lossdsl.backend.network_shapes import network_shapes
+from lossdsl.backend.one_pass import OnePass
 from lossdsl.backend.params import config_error
 from lossdsl.backend.pipeline import Recipe, Stages
 from lossdsl.backend.state import LossState
@@ -43,6 +46,16 @@ class _Run:
     used: tuple[bool, ...] | None
     check: ValueCheck | None = None
     derived: tuple[bool, ...] = ()
+    labels: ValueCheck | None = None
+    one_pass: OnePass | None = None
+    eager_gradients: bool = False
+    """Whether a plain call calculates its gradients too."""
+
+    def with_gradients(self, factor: Tensor | None) -> Callable[..., Any] | None:
+        """The call that calculates the gradients too, where one with this factor does so."""
+        if self.one_pass is None or not (self.eager_gradients or factor is not None):
+            return None
+        return partial(self.one_pass, factor)
 
 
 class LossModule(LossState):
@@ -93,28 +106,68 @@ class LossModule(LossState):
             >>> loss = lossdsl.compile("mse(p, y)")
             >>> loss(p, y), loss(p=p, y=y), loss({"p": p, "y": y, "id": ids})
         """
-        values = self._arguments.bind(args, kwargs)
+        return self._value(self._arguments.bind(args, kwargs))
+
+    def backward(self, *args: Any, scale: float | Tensor = 1.0, **kwargs: Any) -> Tensor:
+        """The loss of these inputs, and its gradients: `(scale*loss(...)).backward()` in one pass.
+
+        The inputs are given as to a call.
+
+        Args:
+            scale: what the gradients are multiplied by, as a gradient scaler or an accumulation
+                over micro-batches does. The value that is returned is not.
+
+        Returns:
+            The loss, detached.
+
+        Raises:
+            LossInputError: the inputs break the contract.
+            RuntimeError: none of them requires a gradient.
+
+        Example:
+            >>> value = loss.backward(p, y, scale=1 / accumulation)
+        """
+        factor = torch.as_tensor(scale, dtype=torch.float64).detach().reshape(1)
+        value = self._value(self._arguments.bind(args, kwargs), factor)
+        value.backward(factor[0].to(value))  # type: ignore[no-untyped-call]
+        return value.detach()
+
+    def _value(self, values: tuple[Any, ...], factor: Tensor | None = None) -> Tensor:
         if torch.compiler.is_compiling():
             return self._inside_compiled(values)
         transformed = torch_private.in_transform()
-        key = (transformed, torch.is_grad_enabled(), *self._arguments.key(values))
+        key: tuple[Any, ...] = (transformed, torch.is_grad_enabled(), *self._arguments.key(values))
+        if self._parameters:
+            key = (*key, *[p is not None and p.requires_grad for p in self._parameters.values()])
         prepared = self._runs.get(key)
         if prepared is None:
-            result: Tensor = torch_private.untraced(self._first_call)(key, values, transformed)
+            result: Tensor = torch_private.untraced(self._first_call)(
+                key, values, transformed, factor
+            )
             return result
         if self._checks != "always" or transformed:
-            return self._finish(prepared, values, transformed)
+            value = self._finish(prepared, values, transformed, factor)
+            if prepared.labels is not None and value.is_cpu and not isfinite(value.item()):
+                wrong = replace(prepared, check=prepared.labels)
+                self._check_values(wrong, self._given(values), wait=False)
+            return value
         self._check_values(prepared, self._given(values), wait=True)
-        value = self._finish(prepared, values, transformed)
+        value = self._finish(prepared, values, transformed, factor)
         self._check_result(prepared, values, value)
         return value
 
-    def _finish(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
+    def _finish(
+        self,
+        prepared: _Run,
+        values: tuple[Any, ...],
+        transformed: bool,
+        factor: Tensor | None,
+    ) -> Tensor:
         if prepared.used is not None:
             values = _present(values, prepared.used)
         if prepared.derived:
             return self._finish_differentiating(prepared, values, transformed)
-        return self._run(prepared, values, transformed)
+        return self._run(prepared, values, transformed, factor)
 
     def _finish_differentiating(
         self, prepared: _Run, values: tuple[Any, ...], transformed: bool
@@ -139,13 +192,20 @@ class LossModule(LossState):
             result = self._run(prepared, carrying, transformed)
         return result if torch.is_grad_enabled() else result.detach()
 
-    def _run(self, prepared: _Run, values: tuple[Any, ...], transformed: bool) -> Tensor:
+    def _run(
+        self,
+        prepared: _Run,
+        values: tuple[Any, ...],
+        transformed: bool,
+        factor: Tensor | None = None,
+    ) -> Tensor:
+        call = prepared.with_gradients(factor) or prepared.call
         try:
             if torch_private.autocast_somewhere():
                 with self._without_autocast(values):
-                    value, raws, weights = prepared.call(*values)
+                    value, raws, weights = call(*values)
             else:
-                value, raws, weights = prepared.call(*values)
+                value, raws, weights = call(*values)
         except (RuntimeError, IndexError, ValueError) as error:
             self._explain(values, prepared, error)
             raise
@@ -183,7 +243,9 @@ class LossModule(LossState):
         result: Tensor = value
         return result
 
-    def _first_call(self, key: Any, values: tuple[Any, ...], transformed: bool) -> Tensor:
+    def _first_call(
+        self, key: Any, values: tuple[Any, ...], transformed: bool, factor: Tensor | None
+    ) -> Tensor:
         """New shapes: pick the variant, check them, and let the backend compile if it must."""
         names = self.contract.names
         given = self._given(values)
@@ -200,16 +262,20 @@ class LossModule(LossState):
         if stages.names.averages:
             averages.prepare(self, graph, tuple(given.values()))
         derived = self._derived(stages, given)
-        prepared = _Run(stages, call, used, check, derived)
+        labels = None if check is None else check.of_labels()
+        prepared = _Run(stages, call, used, check, derived, labels)
+        if torch.is_grad_enabled() and not transformed:
+            prepared = self._with_gradients(prepared, values)
         if not transformed:
             self._check_values(prepared, given, wait=self._checks == "always")
         if call == graph.forward:
-            result = self._finish(prepared, values, transformed)
+            result = self._finish(prepared, values, transformed, factor)
         else:
             tensors = self._arguments.tensors(values)
             shapes = torch_private.any_batch(tensors, shrunk=self._shrunk(tensors))
-            with shapes:
-                result = self._finish(prepared, values, transformed)
+            quiet = torch_private.quiet_tracing(saves=prepared.with_gradients(factor) is None)
+            with torch_private.derivatives_traced(), quiet, shapes:
+                result = self._finish(prepared, values, transformed, factor)
         if result.dim() != 0:
             message = f"a loss is one number, and this returned {list(result.shape)}"
             help = "a primitive returned another map than its signature says"
@@ -220,6 +286,22 @@ class LossModule(LossState):
             self._runs.clear()
         self._runs[key] = prepared
         return result
+
+    def _with_gradients(self, prepared: _Run, values: tuple[Any, ...]) -> _Run:
+        """The same with value and gradients in one graph, where that can be.
+
+        What autograd asks for may be a multiple of them. Whether it is, is known on the CPU alone:
+        elsewhere only `backward`, which knows it, takes that graph.
+        """
+        types = self._arguments.types
+        if prepared.used is not None:
+            types = _present(types, prepared.used)
+            values = _present(values, prepared.used)
+        made = self._graphs.one_pass(prepared.stages, values, types)
+        if made is None:
+            return prepared
+        near = all(tensor.device.type == "cpu" for tensor in made.opened(values))
+        return replace(prepared, one_pass=made, eager_gradients=near)
 
     def _shrunk(self, tensors: Sequence[Tensor]) -> bool:
         """Whether some axis has one entry now, and had more in an earlier call."""
@@ -274,7 +356,11 @@ class LossModule(LossState):
     def _check_result(self, prepared: _Run, values: tuple[Any, ...], result: Tensor) -> None:
         """A loss that is not finite has read what a mask was to hide: tell which input it is."""
         wait = self._checks == "always"
-        if result.is_meta or not (wait or result.device.type == "cpu") or result.isfinite():
+        if (
+            result.is_meta
+            or not (wait or result.device.type == "cpu")
+            or result.detach().isfinite()
+        ):
             return
         self._check_values(prepared, self._given(values), wait=wait, everywhere=True)
 
@@ -285,11 +371,11 @@ class LossModule(LossState):
         if prepared.check is None:
             return
         readers = prepared.stages.readers
+        with torch.no_grad():
+            found = list(prepared.check.problems(given, wait=wait, everywhere=everywhere))
         problems = [
             Diagnostic("E605", message, entry.span, (), advice, needed_by(readers, entry.name))
-            for entry, message, advice in prepared.check.problems(
-                given, wait=wait, everywhere=everywhere
-            )
+            for entry, message, advice in found
         ]
         if problems:
             raise LossInputError(problems)
@@ -353,39 +439,6 @@ class LossModule(LossState):
     def contract(self) -> Contract:
         """The inputs in order: name, kind, shape, dtype, declared or inferred."""
         return self._arguments.contract
-
-    @property
-    def source(self) -> str:
-        """The text that the loss came from."""
-        return self._recipe.program.span.source.text
-
-    @property
-    def name(self) -> str:
-        """The loss's name: from its file, from `compile(name=…)`, or `loss`."""
-        return self._recipe.name or self._recipe.program.name or "loss"
-
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics that were not errors."""
-        return self._first.warnings
-
-    @property
-    def graph_module(self) -> fx.GraphModule:
-        """The graph as a module that runs on its own: the contract's inputs in, the loss out."""
-        graph = fx.Graph()
-        lowered = self._first.lowered
-        copies: dict[fx.Node, fx.Node] = {}
-        graph.graph_copy(lowered.graph, copies)
-        graph.output(copies[lowered.value])
-        made = self._graphs.generated(graph)
-        # Whether a bound network may be dropped is asked of the module that holds it.
-        made.graph.eliminate_dead_code()
-        made.recompile()
-        return made
-
-    def extra_repr(self) -> str:
-        """The loss's text, for `print(model)`."""
-        return self.source.strip()
 
 
 def _present(values: tuple[Any, ...], used: tuple[bool, ...]) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ def counter(average: str) -> str:
 _TAKEN = frozenset((*dir(fx.GraphModule), *dir(nn.Module()))) | {
     "step",
     "set",
+    "backward",
     "checks",
     "terms",
     "monitors",

@@ -13,7 +13,7 @@ from lossdsl.checker.program import Checked, Variant, check_program
 from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import raise_errors
 from lossdsl.diagnostics.levels import settled
-from lossdsl.functions import convert, operators
+from lossdsl.functions import convert, operators, processes
 from lossdsl.hazards.derivatives import differentiated
 from lossdsl.hazards.find import find_hazards
 from lossdsl.ir.build import build
@@ -62,6 +62,19 @@ class Stages:
     def differentiated(self) -> dict[str, Span]:
         """The inputs that the loss itself takes derivatives by, with the place."""
         return differentiated(self.optimised)
+
+    @cached_property
+    def self_contained(self) -> bool:
+        """Whether it is calculated from the inputs and the params alone: without networks, running
+        means, other processes, and derivatives of its own."""
+        operations = [node.op for node in self.optimised.nodes() if not isinstance(node.op, str)]
+        return not any(
+            op.group == "module"
+            or op.stateful
+            or op.differentiates
+            or op.run is processes.all_gather
+            for op in operations
+        )
 
     @cached_property
     def hiding(self) -> frozenset[str]:

@@ -1,4 +1,5 @@
-"""What a loss keeps from call to call: networks, params, clocks and running means."""
+"""A loss but for its call: what it is, and what it keeps from call to call (networks, params,
+clocks and running means)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from lossdsl.backend import averages
 from lossdsl.backend.graphs import Graphs
@@ -15,7 +16,7 @@ from lossdsl.backend.params import config_error, register, settable
 from lossdsl.backend.pipeline import Recipe
 from lossdsl.checker.declarations import Param
 from lossdsl.checker.program import Variant
-from lossdsl.diagnostics.diagnostic import Diagnostics
+from lossdsl.diagnostics.diagnostic import Diagnostic, Diagnostics
 from lossdsl.diagnostics.errors import LossConfigError
 from lossdsl.types.values import Module
 
@@ -24,7 +25,7 @@ _REMADE = ("_first", "_graphs")
 
 
 class LossState(nn.Module):
-    """The state of a loss.
+    """What a loss is, and its state.
 
     Params and the clocks are buffers, learnable weights are Parameters of shape [1] (FSDP refuses
     0-dim ones); all stand in the state dict under their names. The buffers of running means are
@@ -132,3 +133,38 @@ class LossState(nn.Module):
                 if target is None:
                     target = self.get_parameter(attribute)
                 target.copy_(torch.as_tensor(value, dtype=target.dtype).reshape(target.shape))
+
+    # --- what it is ---
+
+    @property
+    def source(self) -> str:
+        """The text that the loss came from."""
+        return self._recipe.program.span.source.text
+
+    @property
+    def name(self) -> str:
+        """The loss's name: from its file, from `compile(name=…)`, or `loss`."""
+        return self._recipe.name or self._recipe.program.name or "loss"
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that were not errors."""
+        return self._first.warnings
+
+    @property
+    def graph_module(self) -> fx.GraphModule:
+        """The graph as a module that runs on its own: the contract's inputs in, the loss out."""
+        graph = fx.Graph()
+        lowered = self._first.lowered
+        copies: dict[fx.Node, fx.Node] = {}
+        graph.graph_copy(lowered.graph, copies)
+        graph.output(copies[lowered.value])
+        made = self._graphs.generated(graph)
+        # Whether a bound network may be dropped is asked of the module that holds it.
+        made.graph.eliminate_dead_code()
+        made.recompile()
+        return made
+
+    def extra_repr(self) -> str:
+        """The loss's text, for `print(model)`."""
+        return self.source.strip()

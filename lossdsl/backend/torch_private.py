@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import sys
+import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import fx
 from torch.utils import _pytree
+
+from lossdsl.backend import aten_passes
 
 _MARKS = ("_dynamo_weak_dynamic_indices", "_has_dynamo_dim_marking")
 
@@ -78,10 +83,35 @@ def sizes_told_apart(backend: str | Callable[..., Any]) -> Callable[..., Any]:
         raise UnknownBackend(list_backends()) from None
 
     def compile_graph(graph: fx.GraphModule, inputs: list[torch.Tensor], **options: Any) -> Any:
+        if backend == "inductor":
+            options["config_patches"] = inductor_options()
         with _oblivious(False):
             return compiler(graph, inputs, **options)
 
     return compile_graph
+
+
+@functools.cache
+def inductor_options() -> dict[str, Any]:
+    """How Inductor compiles losses: after our own passes, with products and sums in one
+    instruction, which rounds once instead of twice."""
+    from torch._inductor import custom_graph_pass
+
+    class Tidy(custom_graph_pass.CustomGraphPass):
+        def __call__(self, graph: fx.Graph) -> None:
+            aten_passes.tidy(graph)
+
+        def uuid(self) -> bytes:
+            made: bytes = custom_graph_pass.get_hash_for_files(aten_passes.FILES)
+            return made
+
+    return {
+        "post_grad_custom_pre_pass": Tidy(),
+        "cpp.enable_floating_point_contract_flag": "fast",
+        # What reads so many tensors is calculated again where it is used rather than kept: the
+        # gradient by a region reads a few numbers of the region besides its pixels.
+        "realize_reads_threshold": 8,
+    }
 
 
 def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
@@ -91,6 +121,44 @@ def _oblivious(on: bool) -> contextlib.AbstractContextManager[None]:
         backed_size_oblivious=on
     )
     return patch
+
+
+def compiled_derivatives(
+    function: Callable[..., Any], backend: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The same for a function that takes derivatives. Its first call is made where they are
+    traced; when a later one compiles again, which is rare, Dynamo refuses once."""
+    call = compiled(_with_own_code(function), backend)
+
+    def retried(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except RuntimeError as error:
+            from torch._dynamo.exc import Unsupported
+
+            if not isinstance(error, Unsupported):
+                raise
+        with derivatives_traced():
+            return call(*arguments)
+
+    return retried
+
+
+_made = itertools.count()
+
+
+def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a code object that no other one has. What Dynamo has seen to vary is kept
+    by the name of the code: the sizes of one loss would make those of the next ones dynamic."""
+    assert isinstance(function, types.FunctionType)
+    name = f"{function.__name__}_{next(_made)}"
+    return types.FunctionType(
+        function.__code__.replace(co_name=name),
+        function.__globals__,
+        name,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 def derivatives_traced() -> contextlib.AbstractContextManager[None]:
@@ -112,6 +180,28 @@ def carrying_gradients(value: Any) -> Any:
 def usable(value: Any) -> Any:
     """The same containers, with tensors of inference mode copied: autograd takes none of them."""
     return tensors_mapped(lambda x: x.clone() if x.is_inference() else x, value)
+
+
+@contextlib.contextmanager
+def quiet_tracing(*, saves: bool) -> Iterator[None]:
+    """Without torch's warnings of what Dynamo itself does: it instantiates an `autograd.Function`,
+    and looks for the `.grad` of inputs that have none.
+
+    Where the graph itself `saves` nothing for a backward, whoever counts what is saved, as gradient
+    checkpointing does, is not told of what tracing saves.
+    """
+    hooks = (
+        contextlib.nullcontext()
+        if saves
+        else torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x)
+    )
+    with hooks, warnings.catch_warnings():
+        for message in (
+            ".*Function'> should not be instantiated",
+            "The .grad attribute of a Tensor",
+        ):
+            warnings.filterwarnings("ignore", message)
+        yield
 
 
 def in_vmap() -> bool:
@@ -179,6 +269,11 @@ def compiler_missing() -> str | None:
     return None
 
 
+def keeps_graph() -> bool:
+    """Whether the backward that runs now is to leave its graph for another one."""
+    return torch._C._autograd._get_current_graph_task_keep_graph()
+
+
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """Without torch's own log of a failure that is told in other words."""
@@ -236,7 +331,7 @@ def inductor_backend(show: Show) -> Callable[..., Any]:
         return made
 
     def backend(graph: torch.fx.GraphModule, inputs: Any) -> Any:
-        patches = {"fx_graph_cache": False, **named}
+        patches = {"fx_graph_cache": False, **inductor_options(), **named}
         with config.patch(enable_autograd_cache=False):
             return compile_fx(graph, inputs, inner_compile=compile_inner, config_patches=patches)
 

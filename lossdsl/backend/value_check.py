@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -49,6 +49,11 @@ class ValueCheck:
                     advice = _advice(type.kind, value, name, self.classes.get(entry.name))
                     found.append((entry, f"`{name}` is {type}, and {problem}", advice))
         return found
+
+    def of_labels(self) -> ValueCheck | None:
+        """The same for labels alone; None where there are none."""
+        entries = [entry for entry in self.entries if entry.name in self.classes]
+        return replace(self, entries=entries) if entries else None
 
     def _problem(
         self, entry: Entry, type: Tensor, value: torch.Tensor, everywhere: bool

@@ -209,10 +209,10 @@ class LossCallTyping:
         return why_not(self.node.name, name, argument, accepted)
 
     def _accepted(self, name: str) -> list[str]:
-        """All kinds that some overload takes for this argument."""
+        """All kinds that some overload takes for this argument, beside the call's parameters."""
         position = self.record.inputs.index(name)
         kinds: dict[str, None] = {}
-        for overload in self.record.overloads:
+        for overload in fitting_overloads(self.record, self.known):
             for kind in read_signature(overload.signature).slots[position].kinds:
                 kinds.setdefault(kind)
         return list(kinds)

@@ -8,7 +8,6 @@ _COUNT = (
     "for two classes, and log `mean(argmax({x}, over=1) != y)` under `monitor` of a loss file"
 )
 _IMAGES = "`l1({x}, y)` or `mse({x}, y)`, whichever norm is meant"
-_WEIGHTS = "`ce({x}, y, class_weight=[…])`, or `bce({x}, y, pos_weight=…)` for two classes"
 _ADDED = "losses are added with their weights, `a + 0.1*b`"
 _GAN = "`gan_d(real, fake)` is the discriminator's loss and `gan_g(fake)` the generator's"
 
@@ -18,15 +17,7 @@ WRITTEN_OUT: dict[str, str] = {
     "accuracy": _COUNT,
     "error_rate": _COUNT,
     "soft_f1": "`dice({x}, y, over='batch')`: the F1 score of each class over the batch",
-    "weighted_cross_entropy": _WEIGHTS,
-    "wce": _WEIGHTS,
-    "distance_map_ce": "`ce({x}, y, weight=1 + map)` with a map of distances made beforehand",
     "boundary_map": "`mean(sigmoid({x})*map)` with a map of signed distances made beforehand",
-    "shape_aware": "`ce({x}, y, weight=1 + map)` with a map of distances made beforehand",
-    "sequence": "`ce({x}, y, mask=m)`: every loss takes `mask=`, and averages what it keeps",
-    "context": "`l1({x}, y, mask=known)`: the error where the image is known",
-    "audio_visual_consistency": "`cosine_embedding({x}, v, 1)`; with negatives `info_nce({x}, v)`",
-    "attention_target": "`-sum(log(sum(a[..., 0])) for a in maps)` draws attention to token 0",
     "multi_task": _ADDED,
     "weighted_sum": _ADDED,
     "reconstruction": _IMAGES,

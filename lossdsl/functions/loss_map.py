@@ -53,7 +53,11 @@ def _share(loss: Tensor, mask: Tensor | None, class_weight: Tensor | None) -> Te
 
 
 def _sum(values: Tensor) -> Tensor:
-    return wide(values).sum()
+    """The sum, taken over space first. Sums of one tensor over the same axes are one sweep in
+    compiled code, and overlap losses need those over space."""
+    values = wide(values)
+    space = tuple(range(2 if values.dim() > 3 else 1, values.dim()))
+    return values.sum(space).sum() if len(space) > 1 else values.sum()
 
 
 def _safe(count: Tensor) -> Tensor:
@@ -73,7 +77,7 @@ def mean(
     share = _share(loss, mask, share if class_weight is None else class_weight)
     if share is None:
         # Like a masked mean, the mean of nothing is 0: 0/1 instead of 0/0.
-        return wide(values).mean() if values.numel() != 0 else _sum(values)
+        return _sum(values) / max(values.numel(), 1)
     return _sum(values) / _safe(share.sum())
 
 

@@ -4,7 +4,7 @@ code of Inductor. The terms' names and texts are carried all the way down."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import fx
 from lossdsl.backend import torch_private
 from lossdsl.diagnostics.diagnostic import Diagnostic
 from lossdsl.diagnostics.errors import LossConfigError
+from lossdsl.functions import adjoints
 from lossdsl.inspect.graph_text import graph_text
 from lossdsl.inspect.specialise import Specialised
 from lossdsl.source import Source
@@ -25,7 +26,8 @@ _HOLDERS = re.compile(r"(?<=_)(?:parameters|buffers|modules)_")
 
 
 def torch_text(loss: Specialised) -> str:
-    """The graph with every primitive traced through: calls of torch alone."""
+    """The graph with every primitive traced through: calls of torch alone. Where a derivative is
+    written out beside its formula, only the formula is shown."""
     texts: list[str] = []
 
     def backend(graph: fx.GraphModule, inputs: Any) -> Any:
@@ -33,7 +35,8 @@ def torch_text(loss: Specialised) -> str:
         texts.append(graph_text(_renamed(graph, _input_names(graph), "Torch")))
         return graph.forward
 
-    _run(loss, backend)
+    with adjoints.left_to_autograd():
+        _run(loss, backend)
     return "\n\n".join(texts)
 
 
@@ -107,13 +110,27 @@ def _carry(ours: fx.GraphModule, captured: fx.GraphModule) -> None:
         origin = nodes.get(frame["name"] if frame else node.name)
         if node.op == "placeholder" or origin is None:
             continue
-        terms = origin.meta.get("lossdsl_terms") or ("loss",)
-        # Inductor makes a kernel's name of these.
-        node.meta["source_fn_stack"] = [(node.name, terms[0] if len(terms) == 1 else "shared")]
-        if "stack_trace" in origin.meta:
-            node.meta["stack_trace"] = origin.meta["stack_trace"]
-        else:
-            node.meta.pop("stack_trace", None)
+        for part in (node, *_inside(node, captured)):
+            _stamp(part, origin)
+
+
+def _inside(node: fx.Node, captured: fx.GraphModule) -> Iterator[fx.Node]:
+    """What a call is made of that brings graphs of its own: a formula with its derivative."""
+    for operand in node.all_input_nodes:
+        if operand.op == "get_attr":
+            graph = getattr(captured, str(operand.target), None)
+            if isinstance(graph, fx.GraphModule):
+                yield from graph.graph.nodes
+
+
+def _stamp(node: fx.Node, origin: fx.Node) -> None:
+    terms = origin.meta.get("lossdsl_terms") or ("loss",)
+    # Inductor makes a kernel's name of these.
+    node.meta["source_fn_stack"] = [(node.name, terms[0] if len(terms) == 1 else "shared")]
+    if "stack_trace" in origin.meta:
+        node.meta["stack_trace"] = origin.meta["stack_trace"]
+    else:
+        node.meta.pop("stack_trace", None)
 
 
 def _input_names(graph: fx.GraphModule) -> dict[str, str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossdsl.functions.pointwise import log_sigmoids, sigmoids
+from lossdsl.functions.logistic import Logistic, log_sigmoids, logistic
 from lossdsl.functions.precision import wide
+from lossdsl.library.chosen import at_label
 from lossdsl.library.guarded import log_complement, log_prob, power
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
@@ -30,11 +31,6 @@ def finite(log_p: Tensor) -> Tensor:
     """Log-probabilities with the lowest number in place of minus infinity, as a class has whose
     score was masked out: a target of 0 times it is then 0."""
     return log_p.clamp(min=torch.finfo(log_p.dtype).min)
-
-
-def at_label(scores: Tensor, y: Tensor) -> Tensor:
-    """The entry of each position's own class; the class axis goes away."""
-    return scores.gather(1, y.unsqueeze(1)).squeeze(1)
 
 
 def along_classes(class_weight: Tensor, like: Tensor) -> Tensor:
@@ -255,9 +251,9 @@ def focused(p: Tensor, log_p: Tensor, gamma: Number) -> Tensor:
     return torch.exp(gamma * log_p)
 
 
-def focal_of(probs: Pair, logs: Pair, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
+def focal_of(of: Logistic, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """Focal loss from p and 1 - p, and their logarithms."""
-    (p, q), (log_p, log_q) = probs, logs
+    p, q, log_p, log_q = of
     positive = y * focused(q, log_q, gamma) * log_p
     negative = (1 - y) * focused(p, log_p, gamma) * log_q
     if alpha is None:
@@ -322,7 +318,7 @@ def focal(p: Tensor, y: Tensor, *, alpha: Number | None = 0.25, gamma: Number = 
     Example:
         `focal(p, y, per=sum(fg))`
     """
-    return focal_of(sigmoids(p), log_sigmoids(p), y, alpha, gamma)
+    return focal_of(logistic(p), y, alpha, gamma)
 
 
 @overload("focal", signature="prob[*S], prob[*S] -> loss[*S]")
@@ -330,7 +326,8 @@ def focal_of_prob(
     p: Tensor, y: Tensor, *, alpha: Number | None = 0.25, gamma: Number = 2.0
 ) -> Tensor:
     """Focal loss of probabilities."""
-    return focal_of((p, 1 - p), (log_prob(p), log_complement(p)), y, alpha, gamma)
+    parts = Logistic(p, 1 - p, log_prob(p), log_complement(p))
+    return focal_of(parts, y, alpha, gamma)
 
 
 @loss(

@@ -13,7 +13,8 @@ from lossdsl.functions.precision import wide
 from lossdsl.library.classification import finite
 from lossdsl.library.embedding import guarded_root
 from lossdsl.library.guarded import log_complement, log_prob, mean_over, power
-from lossdsl.library.overlap import overlap_sums, share
+from lossdsl.library.overlap import share
+from lossdsl.library.overlap_sums import overlap_sums
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.regions import MASKED, pixels, without
 from lossdsl.library.registry import loss, overload

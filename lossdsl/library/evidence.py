@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.classification import at_label
+from lossdsl.library.chosen import at_label
 from lossdsl.library.guarded import floored
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.classification import OF_PROBABILITIES, at_label
+from lossdsl.library.chosen import at_label
+from lossdsl.library.classification import OF_PROBABILITIES
 from lossdsl.library.guarded import log_prob
 from lossdsl.library.overlap import share
 from lossdsl.library.record import Example, Number, Reference

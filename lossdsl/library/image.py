@@ -12,7 +12,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from lossdsl.functions import adjoints
 from lossdsl.functions.precision import wide
+from lossdsl.library import variation
 from lossdsl.library.guarded import mean_over
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss
@@ -337,6 +339,8 @@ def tv(x: Tensor, *, isotropic: bool = False, mask: Tensor | None = None) -> Ten
         return (0.0 * x).sum(dims)
     if isotropic:
         return kept_mean(slope(x, axes), kept_steps(keep, axes), dims)
+    if keep is None and adjoints.written_out() and variation.fits(x):
+        return variation.variation(x)
     means = [kept_mean(step(x, axis).abs(), kept_steps(keep, [axis]), dims) for axis in axes]
     return reduce(torch.add, means)
 

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossdsl.library.classification import OF_PROBABILITIES, along_classes, at_label
+from lossdsl.library.chosen import at_label
+from lossdsl.library.classification import OF_PROBABILITIES, along_classes
 from lossdsl.library.guarded import log_prob
 from lossdsl.library.record import Example, Number, Reference, Vector
 from lossdsl.library.registry import loss, overload

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossdsl.library.classification import at_label
+from lossdsl.library.chosen import at_label
 from lossdsl.library.guarded import mean_over
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.classification import OF_PROBABILITIES, at_label, finite
+from lossdsl.library.chosen import at_label
+from lossdsl.library.classification import OF_PROBABILITIES, finite
 from lossdsl.library.guarded import log_prob
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload

@@ -1,27 +1,24 @@
 """Overlap of masks: ratios of sums over pixels, one ratio an image and class.
 
-All come from three sums, which `overlap_sums` takes once for all of them: the product of
-prediction and target, the prediction, the target.
+All come from three sums, which `overlap_sums` takes once for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossdsl.functions.precision import wide
 from lossdsl.library.guarded import log_cosh_of
+from lossdsl.library.overlap_sums import Over, overlap_sums
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import F, loss, overload
 
 # What the identities below declare.
 PAIR = "input p: mask[B, C, *S]; input y: mask[B, C, *S]; "
 
-
-Over = Literal["image", "batch", "all"]
 
 ONE_BY_ONE = "logits|prob[B, C, *S], prob[B, C, *S] -> loss[B, C]"
 EXCLUSIVE = "class_logits|class_prob[B, C, *S], labels|one_hot|class_prob[B, C, *S] -> loss[B, C]"
@@ -36,35 +33,6 @@ OF_ALL = (
     "Masked pixels are left out of every sum.",
     "background=false leaves out class 0.",
 )
-
-
-class Sums(NamedTuple):
-    """Sums over the pixels of a region: what two soft masks share, and what each holds."""
-
-    both: Tensor
-    prediction: Tensor
-    target: Tensor
-
-
-def overlap_sums(
-    p: Tensor, y: Tensor, mask: Tensor | None, over: Over, squared: bool, background: bool
-) -> Sums:
-    """The three sums of every overlap loss, over the pixels that the mask keeps."""
-    if mask is not None:
-        kept = mask > 0
-        p, y = torch.where(kept, p, 0.0), torch.where(kept, y, 0.0)
-    if not background:
-        p, y = p[:, 1:], y[:, 1:]
-    space = tuple(range(2, p.ndim))
-    axes = {"image": space, "batch": (0, *space), "all": (0, 1, *space)}[over]
-
-    def total(x: Tensor) -> Tensor:
-        # An empty tuple of axes would sum over all of them.
-        return wide(x).sum(axes) if axes else wide(x)
-
-    if squared:
-        return Sums(total(p * y), total(p * p), total(y * y))
-    return Sums(total(p * y), total(p), total(y))
 
 
 def share(part: Tensor, whole: Tensor) -> Tensor:

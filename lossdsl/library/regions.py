@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 
 from lossdsl.library.embedding import guarded_root
-from lossdsl.library.overlap import (
-    EXCLUSIVE,
-    HALF,
-    ONE_BY_ONE,
-    Over,
-    map_type,
-    overlap_sums,
-    share,
-)
+from lossdsl.library.overlap import EXCLUSIVE, HALF, ONE_BY_ONE, map_type, share
+from lossdsl.library.overlap_sums import Over, overlap_sums
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload
 

@@ -48,6 +48,7 @@ MODULES = (
     "forecasts",
     "warping",
     "classification",
+    "entropies",
     "relative_entropy",
     "margins",
     "label_sets",
@@ -72,6 +73,7 @@ MODULES = (
     "compound",
     "contours",
     "neighbourhoods",
+    "outlines",
     "boxes",
     "box_shapes",
     "gaussian_boxes",
@@ -115,6 +117,7 @@ MODULES = (
     "samples",
     "ranking",
     "listwise",
+    "attention",
 )
 """The modules of the library, in the order in which the catalogue lists them."""
 

@@ -173,3 +173,68 @@ def gradient_difference(
             cost = power((step(target, axis).abs() - step(pred, axis).abs()).abs(), alpha)
             terms.append(kept_mean(cost, kept_steps(keep, [axis]), ALL))
     return reduce(torch.add, terms)
+
+
+@loss(
+    "context",
+    signature="image[B, C, H, W], image[B, C, H, W], mask[B, 1, H, W] -> loss[B]",
+    family="image",
+    values="[0, inf)",
+    aliases=("known_region",),
+    latex=r"\frac{\sum_i m_i \lvert p_i - y_i \rvert}{\sum_i m_i}",
+    reference=Reference(
+        "R. A. Yeh, C. Chen, T. Y. Lim, A. G. Schwing, M. Hasegawa-Johnson, M. N. Do",
+        "Semantic Image Inpainting with Deep Generative Models",
+        2016,
+        "1607.07539",
+    ),
+    conventions=(
+        "The third argument is 1 where the image is known; holes are 0.",
+        "The mean over the known pixels of an image and their channels, then over images. An image"
+        " of which nothing is known costs 0.",
+        "Known pixels weigh alike; the paper raises those next to a hole.",
+    ),
+    pitfalls=("Not contextual, which compares features wherever they are.",),
+    use="Inpainting by a generator: its image is to agree with what is known, and an adversary or"
+    " `perceptual` judges the holes.",
+    avoid="Holes whose true content is given: `l1` of the whole image learns from it.",
+    checked="`torch.nn.functional.l1_loss` of the known pixels, image by image",
+    related={
+        "l1": "with mask=, all known pixels of the batch weigh alike",
+        "contextual": "features wherever they are",
+        "perceptual": "features in place of pixels",
+    },
+    identities=(
+        (
+            "input p: image[1, C, H, W]; input y: image[1, C, H, W]; input m: mask[1, 1, H, W]; "
+            "context(p, y, m)",
+            "input p: image[1, C, H, W]; input y: image[1, C, H, W]; input m: mask[1, 1, H, W]; "
+            "l1(p, y, mask=m)",
+        ),
+    ),
+    examples=(
+        Example(
+            "context(p, y, known)",
+            0.5,
+            {
+                "p": [[[[0.0, 1.0, 9.0]]]],
+                "y": [[[[0.0, 0.0, 0.0]]]],
+                "known": [[[[1.0, 1.0, 0.0]]]],
+            },
+        ),
+    ),
+)
+def context(pred: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Absolute error where the image is known.
+
+    Shape:
+        pred and target alike, [B, C, H, W], known [B, 1, H, W]; one value an image.
+
+    Example:
+        `context(x, y, known) + 0.003*gan_g(D(x))`
+    """
+    keep = (known > 0).expand_as(pred)
+    # What stands in a hole does not matter, not even as not a number.
+    apart = torch.where(keep, pred, 0.0) - torch.where(keep, target, 0.0)
+    error = wide(apart).abs()
+    return kept_mean(error, keep.to(error.dtype), ALL)

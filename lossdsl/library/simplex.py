@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.classification import along_classes, at_label
+from lossdsl.library.chosen import at_label
+from lossdsl.library.classification import along_classes
 from lossdsl.library.guarded import floored, log_prob
 from lossdsl.library.limits import expm1_ratio, log1p_ratio
 from lossdsl.library.record import Example, Number, Reference

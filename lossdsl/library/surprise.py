@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lossdsl.library.classification import OF_PROBABILITIES, at_label
+from lossdsl.library.chosen import at_label
+from lossdsl.library.classification import OF_PROBABILITIES
 from lossdsl.library.guarded import log_complement, log_prob
 from lossdsl.library.record import Example, Number, Reference
 from lossdsl.library.registry import loss, overload

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.functions.precision import wide
-from lossdsl.library.classification import at_label
+from lossdsl.library.chosen import at_label
 from lossdsl.library.guarded import LOWEST_LOG, log_complement, log_prob
 from lossdsl.library.record import Example, Reference
 from lossdsl.library.registry import loss, overload

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from lossdsl.library.guarded import power
-from lossdsl.library.overlap import Over, Sums, overlap, overlap_sums, share
+from lossdsl.library.overlap import overlap, share
+from lossdsl.library.overlap_sums import Over, Sums, overlap_sums
 from lossdsl.library.record import Example, Number, Reference
 
 UNEVEN = {"p": [[[0.8, 0.4]]], "y": [[[1.0, 0.0]]]}

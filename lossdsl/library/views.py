@@ -24,12 +24,14 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     signature="embedding[*S, D], embedding[*S, D] -> loss[*S]",
     family="embedding",
     values="[0, 2]",
-    aliases=("cosine_alignment",),
+    aliases=("cosine_alignment", "audio_visual_consistency"),
     latex=r"1 - \cos(a, b)",
     reference="The cosine of the angle between two vectors, a classic of information retrieval.",
     conventions=(
         "From 0 for equal directions to 2 for opposite ones; some libraries give -cos.",
         "A zero vector has cosine 0 to all others.",
+        "Consistency of sound and picture is this distance of their vectors; against the other"
+        " pairs of the batch it is `info_nce`.",
     ),
     use="Paired vectors whose length does not count: distilled features, sounds with films.",
     avoid=(

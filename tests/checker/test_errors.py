@@ -17,7 +17,7 @@ WRONG: list[tuple[str, str, str, str | None]] = [
     ("zero_one(p, y)", "E202", "zero_one", "no gradient: train with `ce`"),
     ("accuracy(q - 1, y)", "E202", "accuracy", "`mean(argmax(q - 1, over=1) != y)`"),
     ("soft_f1(p, y)", "E202", "soft_f1", "`dice(p, y, over='batch')`"),
-    ("wce(p, y)", "E202", "wce", "class_weight"),
+    ("multi_task(p, y)", "E202", "multi_task", "added with their weights"),
     ("huber_loss(p, y)", "E202", "huber_loss", "`huber_loss` is called `huber` here"),
     ("x.mean() + mse(x, y)", "E202", "x.mean", None),
     ("zip(a, b)", "E202", "zip", "comprehension"),

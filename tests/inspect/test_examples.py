@@ -17,6 +17,7 @@ PARAMETERS = {
     "typical": "0.5",
     "spread": "0.1",
     "k": "0.5",
+    "token": "0",
 }
 """Values for what a loss of the catalogue cannot do without."""
 

@@ -32,9 +32,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "ms_ssim": {"window": 3, "weights": [0.5, 0.5]},
     "ssim": {"window": 3},
     "sinkhorn": {"eps": 10.0},
+    "attention_target": {"token": 1},
 }
-"""Windows smaller than the defaults, whose least sizes are large; and an `eps` at which the default
-number of iterations has converged, which the gradient takes for granted."""
+"""Windows smaller than the defaults, whose least sizes are large; an `eps` at which the default
+number of iterations has converged, which the gradient takes for granted; and a place that every map
+has."""
 
 CRITIC = "sum(sin(x0))"
 """The scores that a penalty on a critic's derivative gets: the derivative by x0 is cos(x0)."""

@@ -80,6 +80,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "cispo x1": POLICY,
         "cispo x2": ADVANTAGE,
         "grpo-real-real-real beta": "without a reference there is nothing to weigh",
+        "attention_ranking x1": COMPARED,
         "ranknet x1": COMPARED,
         "pairwise_hinge x1": COMPARED,
         "listmle x1": COMPARED,
@@ -92,6 +93,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "psnr best": FLOOR,
         "topk_ce keep": CHOOSES,
         "ohem_ce threshold": CHOOSES,
+        "ssl_seg beta": CHOOSES,
     },
     # Part of the formula is a constant on purpose, so the gradient is not the value's.
     "gradient is derivative": {
@@ -112,6 +114,8 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "focal_frequency x0": WEIGHTING,
         "focal_frequency x1": WEIGHTING,
         "circle x0": WEIGHTING,
+        "ssl_seg x0": WEIGHTING,
+        "ssl_seg x1": WEIGHTING,
         "cispo x0": "the importance of a token is a weight without gradient",
         "dft x0": "the label's probability is a weight without gradient",
         "vq_commitment x0": STOP,
@@ -140,6 +144,11 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "an element does not read what is masked": {
         "boundary": DISTANCES,
         "hausdorff_dt": DISTANCES,
+        "distance_map_ce": DISTANCES,
+        "distance_map_ce-class_logits-labels-real": "",
+        "distance_map_ce-class_log_prob-labels-real": "",
+        "distance_map_ce-class_prob-labels-real": "",
+        "shape_aware": "the outlines are those of what is kept",
     },
 }
 

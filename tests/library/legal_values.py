@@ -6,7 +6,7 @@ import torch
 from arguments import SIZES, Call
 from torch import Tensor
 
-NEVER_NEGATIVE = frozenset({"msle"})
+NEVER_NEGATIVE = frozenset({"msle", "attention_target"})
 """Losses of values that have no kind of their own; what is below 0 counts as 0."""
 INTEGERS = frozenset({"labels", "count"})
 
@@ -34,9 +34,9 @@ def ordinary(call: Call, dtype: torch.dtype = torch.float64, seed: int = 0) -> d
             case "log_prob":
                 value = -normal.abs()
             case "class_prob":
-                value = normal.softmax(1)
+                value = normal.softmax(class_axis(call, name))
             case "class_log_prob":
-                value = normal.log_softmax(1)
+                value = normal.log_softmax(class_axis(call, name))
             case "one_hot":
                 value = torch.nn.functional.one_hot(normal.argmax(1), shape[1]).movedim(-1, 1)
             case "unit":
@@ -63,9 +63,9 @@ def extreme(call: Call, dtype: torch.dtype, seed: int = 0) -> dict[str, Tensor]:
             case "log_prob":
                 x = 1e4 * (x + 1).clamp(max=0)
             case "class_prob":
-                x = (1e4 * x).softmax(1).round()
+                x = (1e4 * x).softmax(class_axis(call, name)).round()
             case "class_log_prob":
-                x = (1e4 * x.sign()).log_softmax(1)
+                x = (1e4 * x.sign()).log_softmax(class_axis(call, name))
             case "positive":
                 x = 1e4 * x
             case "boxes":
@@ -91,9 +91,9 @@ def filled(call: Call, dtype: torch.dtype, number: float) -> dict[str, Tensor]:
             case "log_prob":
                 value = -value
             case "class_prob":
-                value = torch.ones_like(value) / shape[1]
+                value = torch.ones_like(value) / shape[class_axis(call, name)]
             case "class_log_prob":
-                value = value.log_softmax(1)
+                value = value.log_softmax(class_axis(call, name))
             case "one_hot":
                 value = torch.zeros_like(value)
                 value[:, 0] = 1
@@ -101,6 +101,11 @@ def filled(call: Call, dtype: torch.dtype, number: float) -> dict[str, Tensor]:
                 value = torch.nn.functional.normalize(torch.ones_like(value), dim=-1)
         made[name] = value
     return legal(call, made)
+
+
+def class_axis(call: Call, name: str) -> int:
+    """Where an input has its classes."""
+    return call.axes[call.names.index(name)].index("C")
 
 
 def alike(call: Call, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from arguments import SMALL, Call, calls, inside
+from arguments import SMALL, Call, calls, defaults, inside
 from exceptions import law, reason
 from legal_values import ordinary
 
@@ -19,8 +19,18 @@ def moving() -> Iterator[tuple[str, tuple[Call, Parameter]]]:
     for name, call in calls(space=(2, 3), sizes=SMALL, kinds=False).items():
         for parameter in call.record.parameters:
             given = call.parameters.get(parameter.name)
-            if parameter.kind == "number" and not isinstance(given, list):
+            if (
+                parameter.kind == "number"
+                and not isinstance(given, list)
+                and takes(call, parameter)
+            ):
                 yield f"{name} {parameter.name}", (call, parameter)
+
+
+def takes(call: Call, parameter: Parameter) -> bool:
+    """Whether this form of the loss is there beside a number for the parameter."""
+    given = {**defaults(call.record), **call.parameters, parameter.name: 0.5}
+    return call.form.when is None or call.form.when(given)
 
 
 MOVING = dict(moving())

@@ -23,12 +23,13 @@ from lossdsl.library.detail import (
     smoothed,
 )
 from lossdsl.library.image import ssim
-from lossdsl.library.restoration import gradient_difference, psnr
+from lossdsl.library.restoration import context, gradient_difference, psnr
 
 Loss = Callable[..., Tensor]
 NAMES = (
     "psnr",
     "gradient_difference",
+    "context",
     "edge",
     "laplacian_pyramid",
     "focal_frequency",
@@ -81,6 +82,25 @@ def test_gradient_difference_is_that_of_loops(alpha: float) -> None:
 def test_gradient_difference_is_blind_to_brightness_and_sign() -> None:
     assert gradient_difference(X + 0.3, X).max() < 1e-14
     assert gradient_difference(1 - X, X).max() < 1e-14
+
+
+def test_context_is_the_error_where_the_image_is_known() -> None:
+    known = uniform(2, 1, 9, 12, seed=3) > 0.4
+    holed = torch.where(known, X, torch.nan).requires_grad_()
+    value = context(holed, Y, known.double())
+    for b in range(2):
+        kept = known[b].expand(3, 9, 12)
+        same(value[b], torch.nn.functional.l1_loss(X[b][kept], Y[b][kept]))
+    (slope,) = torch.autograd.grad(value.sum(), holed)
+    assert slope.isfinite().all()
+    assert not slope[~known.expand_as(slope)].any()
+
+
+def test_context_of_nothing_known_is_zero() -> None:
+    x = X.clone().requires_grad_()
+    value = context(x, Y, torch.zeros(2, 1, 9, 12, dtype=torch.float64))
+    assert not value.any()
+    assert not torch.autograd.grad(value.sum(), x)[0].any()
 
 
 # --- pyramids ---

@@ -60,4 +60,7 @@ def test_most_losses_say_what_they_give() -> None:
         "ebgan_d",
         "proxy_nca",
         "lpips",
+        "attention_target",
+        "distance_map_ce",
+        "pixel_softmax_ce",
     }

@@ -86,6 +86,15 @@ def bound(m1: Tensor, v1: Tensor, m2: Tensor, v2: Tensor) -> Tensor:
     return each.mean() / math.log(2)
 
 
+def path_lengths(x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+    """The penalty of the first step, whose running mean is its own."""
+    scaled = (x * noise).sum() / math.sqrt(x.shape[2] * x.shape[3])
+    (slope,) = torch.autograd.grad(scaled, w, create_graph=True)
+    layers = slope.reshape(len(w), -1, w.shape[-1])
+    lengths = (layers**2).sum(2).mean(1).sqrt()
+    return 2 * ((lengths - lengths.mean().detach()) ** 2).mean()
+
+
 LATENT = {
     "mean": ("real[B, D]", normal(3, 4)),
     "logvar": ("real[B, D]", normal(3, 4)),
@@ -229,6 +238,24 @@ CASES = [
             + F.cross_entropy(x["real_classes"], x["real_labels"])
             + F.cross_entropy(x["fake_classes"], x["fake_labels"])
         ),
+    ),
+    Case(
+        "path_length(sin(w)[:, :, none, none]*k, w, noise)",
+        {
+            "w": ("real[B, 3]", normal(4, 3)),
+            "k": ("real[1, 3, 2, 5]", normal(1, 3, 2, 5)),
+            "noise": ("real[B, 3, 2, 5]", normal(4, 3, 2, 5)),
+        },
+        lambda w, k, noise: path_lengths(w.sin()[:, :, None, None] * k, w, noise),
+    ),
+    Case(
+        "path_length(sin(w)[:, :, :, none]*k, w, noise)",
+        {
+            "w": ("real[B, 2, 3]", normal(4, 2, 3)),
+            "k": ("real[1, 2, 3, 5]", normal(1, 2, 3, 5)),
+            "noise": ("real[B, 2, 3, 5]", normal(4, 2, 3, 5)),
+        },
+        lambda w, k, noise: path_lengths(w.sin()[..., None] * k, w, noise),
     ),
     Case(
         "improved_ddpm(noise, true_noise, m1, v1, m2, v2)",

@@ -38,6 +38,16 @@ def swav(s1: Tensor, s2: Tensor, c1: Tensor, c2: Tensor) -> Tensor:
     return -0.5 * (first + second).mean()
 
 
+def sinkhorn(scores: Tensor) -> Tensor:
+    """The paper's algorithm, as its pseudo-code has it."""
+    share = torch.exp(scores.detach() / 0.05).T
+    share = share / share.sum()
+    for _ in range(3):
+        share = share / share.sum(1, keepdim=True) / share.shape[0]
+        share = share / share.sum(0, keepdim=True) / share.shape[1]
+    return (share * share.shape[1]).T
+
+
 def masked_autoencoder(p: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
     target = (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + 1e-6) ** 0.5
     each = ((p - target) ** 2).mean(-1)
@@ -84,6 +94,11 @@ CASES = [
         "swav(s1, s2, c1, c2)",
         {"s1": SCORES, "s2": SCORES, "c1": ("real[N, K]", rows), "c2": ("real[N, K]", rows)},
         swav,
+    ),
+    Case(
+        "swav(s1, s2, swav_codes(s1), swav_codes(s2))",
+        {"s1": SCORES, "s2": SCORES},
+        lambda s1, s2: swav(s1, s2, sinkhorn(s1), sinkhorn(s2)),
     ),
     Case("masked_autoencoder(p, x, hidden)", PATCHES, masked_autoencoder),
     Case(
