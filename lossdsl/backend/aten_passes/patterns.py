@@ -24,9 +24,13 @@ def store() -> Any:
 
 
 def stored(graph: fx.Graph, node: Any) -> Any:
-    """The node as a tensor in memory, instead of a calculation that is made wherever it is read.
-    Only the order of the strides counts."""
-    return made(graph, node, store(), node, list(range(node.meta["val"].dim(), 0, -1)))
+    """The node as a tensor in memory, instead of a calculation that is made wherever it is read."""
+    value = node.meta["val"]
+    strides = value.new_empty(value.shape).stride()
+    if not all(isinstance(stride, int) for stride in strides):
+        # Of sizes that are not known yet, only the order counts.
+        strides = range(value.dim(), 0, -1)
+    return made(graph, node, store(), node, list(strides))
 
 
 def calls(graph: fx.Graph) -> list[Any]:
