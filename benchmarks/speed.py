@@ -12,6 +12,7 @@ graph alone under torch.compile.
     compiled  the same under torch.compile(fullgraph=True)
     peer      what MONAI and Kornia offer, which may calculate something else
     lossdsl   loss(...).backward(), compiled
+    one pass  loss.backward(...), the same in one call
     copy      as many bytes as the inputs and the gradients have, moved once
 
 glibc gives large freed tensors back to the system, and each new gradient is then faulted in page

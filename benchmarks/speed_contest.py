@@ -61,6 +61,9 @@ def contenders(row: Row, inputs: Mapping[str, Tensor], backend: str) -> Iterator
         yield of("peer", row.peer.name, partial(peer, *tensors), same=False)
     loss = lossdsl.compile(row.program, backend=backend)
     yield of("lossdsl", f"lossdsl, {backend}", partial(loss, **inputs))
+    yield Contender(
+        "one pass", "loss.backward", lambda: loss.backward(**inputs), partial(loss, **inputs), True
+    )
     yield Contender("copy", "moves as many bytes", mover(row, inputs))
 
 

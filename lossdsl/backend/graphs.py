@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from lossdsl.backend import one_pass, torch_private
@@ -105,7 +106,7 @@ class Graphs:
         learnt = tuple(place for place, tensor in enumerate(tensors) if tensor.requires_grad)
         if not learnt or not all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors):
             return None
-        key = (stages.variant, repr(where), learnt)
+        key = (stages.variant, repr(where), learnt, *(tensors[place].dtype for place in learnt))
         if key not in self._joint:
             graph = one_pass.with_state(stages.lowered.graph, tuple(state))
             loss = self.generated(graph).forward
@@ -118,7 +119,8 @@ class Graphs:
             joint = torch_private.compiled_derivatives(
                 one_pass.joint(plain, learnt), _told_apart(self._recipe.backend)
             )
-            self._joint[key] = OnePass(joint, plain, learnt, opened)
+            narrow = any(tensors[place].dtype == torch.float16 for place in learnt)
+            self._joint[key] = OnePass(joint, plain, learnt, opened, narrow)
         return self._joint[key]
 
 

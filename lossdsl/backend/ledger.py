@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lossdsl.backend.lower import Lowered
@@ -73,7 +74,7 @@ class Ledger:
     """The terms' values as the graph returned them."""
 
     lowered: Lowered
-    raws: Tensor
+    raws: Tensor | tuple[Tensor, ...]
     weights: Tensor | None
 
     def _weight(self, index: int) -> Tensor | float:
@@ -98,7 +99,8 @@ class Ledger:
 
     def report(self) -> Report:
         """Read everything at once."""
-        raws = self.raws.tolist()
+        joined = self.raws if isinstance(self.raws, Tensor) else torch.stack(self.raws)
+        raws = joined.tolist()
         moving = self.weights.tolist() if self.weights is not None else []
         lowered = self.lowered
         plain = [

@@ -40,6 +40,10 @@ class Lowered:
 _AT_RUN_TIME = {processes.all_gather: runtime.all_gather}
 """Functions that do more in a compiled loss than on their own."""
 
+_APART = 8
+"""Up to so many terms their values are results of their own: to join them takes a call longer.
+A single one is the loss itself, or nearly, and is copied."""
+
 _SHOWN = 120
 """How much of a line is shown above a node."""
 
@@ -286,7 +290,13 @@ class _Lowering:
                 moving.append(weight)
             else:
                 table.append(float(weight))
-        made = self.graph.create_node("call_function", runtime.ledger, (listed,), {}, "raw_values")
+        made: Any
+        if 1 < len(listed) <= _APART:
+            made = tuple(self.graph.call_function(runtime.logged, (raw,)) for raw in listed)
+        else:
+            made = self.graph.create_node(
+                "call_function", runtime.ledger, (listed,), {}, "raw_values"
+            )
         scales = None
         if moving:
             scales = self.graph.create_node(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from math import isfinite
 from typing import Any, get_args
 
@@ -16,6 +15,7 @@ from lossdsl.backend import averages, torch_private
 from lossdsl.backend.arguments import ABSENT, Arguments
 from lossdsl.backend.call_check import CallCheck, needed_by
 from lossdsl.backend.ledger import Ledger, Report
+from lossdsl.backend.lower import Lowered
 from lossdsl.backend.network_shapes import network_shapes
 from lossdsl.backend.one_pass import OnePass
 from lossdsl.backend.params import config_error
@@ -32,6 +32,8 @@ from lossdsl.source import Span
 
 _REMADE = ("_arguments", "_plan", "_forms", "_runs", "_largest", "_last")
 """What a copy makes anew from the recipe."""
+
+_NOTHING = nullcontext()
 
 _MOST_RUNS = 4096
 """Data in which no two batches have the same sizes must not fill the memory."""
@@ -51,11 +53,9 @@ class _Run:
     eager_gradients: bool = False
     """Whether a plain call calculates its gradients too."""
 
-    def with_gradients(self, factor: Tensor | None) -> Callable[..., Any] | None:
-        """The call that calculates the gradients too, where one with this factor does so."""
-        if self.one_pass is None or not (self.eager_gradients or factor is not None):
-            return None
-        return partial(self.one_pass, factor)
+    def with_gradients(self, factor: Tensor | None) -> OnePass | None:
+        """What calculates the gradients too, where a call with this factor does so."""
+        return self.one_pass if self.eager_gradients or factor is not None else None
 
 
 class LossModule(LossState):
@@ -79,7 +79,7 @@ class LossModule(LossState):
         self._forms: dict[Any, _Run] = {}
         self._runs: dict[Any, _Run] = {}
         self._largest: dict[tuple[int, int], int] = {}
-        self._last: Ledger | None = None
+        self._last: tuple[Lowered, Any, Tensor | None] | None = None
         if not self._arguments.vary:
             # Made now, so that an outer torch.compile finds it where it stands.
             self._forms[()] = _Run(self._first, self._graphs.module(Variant()).forward, None)
@@ -199,19 +199,20 @@ class LossModule(LossState):
         transformed: bool,
         factor: Tensor | None = None,
     ) -> Tensor:
-        call = prepared.with_gradients(factor) or prepared.call
+        joint = prepared.with_gradients(factor)
+        context = self._without_autocast(values) if torch_private.autocast_somewhere() else _NOTHING
         try:
-            if torch_private.autocast_somewhere():
-                with self._without_autocast(values):
-                    value, raws, weights = call(*values)
-            else:
-                value, raws, weights = call(*values)
+            with context:
+                if joint is not None:
+                    value, raws, weights = joint(factor, values)
+                else:
+                    value, raws, weights = prepared.call(*values)
         except (RuntimeError, IndexError, ValueError) as error:
             self._explain(values, prepared, error)
             raise
         if not transformed:
             # Not through nn.Module's attribute, which looks for Parameters first.
-            self.__dict__["_last"] = Ledger(prepared.stages.lowered, raws, weights)
+            self.__dict__["_last"] = prepared.stages.lowered, raws, weights
         result: Tensor = value
         return result
 
@@ -239,7 +240,7 @@ class LossModule(LossState):
             values = _present(values, prepared.used)
         with self._without_autocast(values):
             value, raws, weights = prepared.call(*values)
-        self._last = Ledger(prepared.stages.lowered, raws, weights)
+        self._last = prepared.stages.lowered, raws, weights
         result: Tensor = value
         return result
 
@@ -401,7 +402,7 @@ class LossModule(LossState):
     def _ledger(self) -> Ledger:
         if self._last is None:
             raise RuntimeError("the loss was not called yet: there are no terms")
-        return self._last
+        return Ledger(*self._last)
 
     @property
     def terms(self) -> dict[str, Tensor]:

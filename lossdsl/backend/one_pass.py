@@ -18,7 +18,7 @@ from lossdsl.backend import torch_private
 from lossdsl.backend.arguments import tensors_of
 from lossdsl.types.values import Type
 
-Results = tuple[Tensor, Tensor, Tensor | None]
+Results = tuple[Tensor, Any, Tensor | None]
 """The loss, the values of its terms, the weights that move."""
 
 Grads = Sequence[Tensor | None]
@@ -105,14 +105,16 @@ class OnePass:
     plain: Callable[..., Results]
     learnt: tuple[int, ...]
     opened: Opened
+    narrow: bool
+    """Whether an input is of less precision than the gradient that is calculated for it."""
 
-    def __call__(self, factor: Tensor | None, *values: Any) -> Results:
+    def __call__(self, factor: Tensor | None, values: Sequence[Any]) -> Results:
         """The results; the loss has its gradients ready. With a factor, they are those of the
         loss times it, and its own backward must come with 1."""
         tensors = self.opened(values)
         call = _Call(self, tensors, factor)
         value: Tensor = _Loss.apply(call, *[tensors[i] for i in self.learnt])  # type: ignore[no-untyped-call]
-        if all(grad is None for grad in call.grads):
+        if not call.needed:
             value = value.detach()
         return value, call.raws, call.weights
 
@@ -120,7 +122,7 @@ class OnePass:
 class _Call:
     """What one call leaves for its backward."""
 
-    __slots__ = ("by", "factor", "grads", "raws", "tensors", "versions", "weights")
+    __slots__ = ("by", "factor", "grads", "needed", "raws", "tensors", "versions", "weights")
 
     def __init__(self, by: OnePass, tensors: Sequence[Tensor], factor: Tensor | None) -> None:
         self.by = by
@@ -133,25 +135,27 @@ class _Call:
         device = self.tensors[0].device
         factor = _one(device) if self.factor is None else self.factor.to(device)
         self.grads, (value, self.raws, self.weights) = self.by.run(factor, *self.tensors)
+        self.needed = any(grad is not None for grad in self.grads)
         return value
 
     def backward(self, upstream: Tensor) -> Grads:
-        if self.tensors is None:
+        tensors, grads = self.tensors, self.grads
+        if tensors is None:
             raise RuntimeError(USED_UP)
-        learnt = [self.tensors[i] for i in self.by.learnt]
-        grads = self.grads
         if torch_private.keeps_graph():
-            grads = [None if g is None else g.clone() for g in grads]
+            grads = [None if grad is None else grad.clone() for grad in grads]
         else:
             # Without a second owner, a tensor's gradient is taken over instead of copied.
-            self.grads = self.tensors = None  # type: ignore[assignment]
+            self.grads, self.tensors = (), None
         if self.factor is None and (torch.compiler.is_compiling() or upstream.item() != 1):
             for grad in grads:
                 if grad is not None:
                     grad.mul_(upstream)
+        if not self.by.narrow:
+            return grads
         return [
-            grad if grad is None or grad.dtype == tensor.dtype else grad.to(tensor.dtype)
-            for grad, tensor in zip(grads, learnt, strict=True)
+            None if grad is None else grad.to(tensors[place].dtype)
+            for grad, place in zip(grads, self.by.learnt, strict=True)
         ]
 
     def differentiable(self, upstream: Tensor) -> Grads:

@@ -104,6 +104,11 @@ def nothing(*inputs: Any) -> Tensor:
     return torch.zeros((), dtype=_precision(inputs), device=leaves[0].device if leaves else None)
 
 
+def logged(value: Tensor) -> Tensor:
+    """A term's value without its gradient."""
+    return value.detach()
+
+
 def ledger(values: Sequence[Tensor]) -> Tensor:
     """The terms' values side by side, without their gradients."""
     return torch.stack([value.detach() for value in values])

@@ -85,10 +85,21 @@ def sizes_told_apart(backend: str | Callable[..., Any]) -> Callable[..., Any]:
     def compile_graph(graph: fx.GraphModule, inputs: list[torch.Tensor], **options: Any) -> Any:
         if backend == "inductor":
             options["config_patches"] = inductor_options()
-        with _oblivious(False):
+        with _oblivious(False), _adjoints_cached():
             return compiler(graph, inputs, **options)
 
     return compile_graph
+
+
+def _adjoints_cached() -> contextlib.AbstractContextManager[None]:
+    """Let torch's cache on disk take graphs with an `autograd.Function`. It leaves them out by
+    default, as they could do anything; ours calculate."""
+    from torch._functorch import config
+
+    patch: contextlib.AbstractContextManager[None] = config.patch(
+        autograd_cache_allow_custom_autograd_functions=True
+    )
+    return patch
 
 
 @functools.cache
@@ -267,6 +278,13 @@ def compiler_missing() -> str | None:
     except Exception as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     return None
+
+
+def cache_folder() -> str:
+    """Where Inductor keeps what it compiles."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    return cache_dir()
 
 
 def keeps_graph() -> bool:

@@ -20,6 +20,7 @@ from lossdsl.cli.new import new
 from lossdsl.cli.plot import plot
 from lossdsl.cli.show import show
 from lossdsl.cli.terminal import report
+from lossdsl.cli.warm import warm
 from lossdsl.diagnostics.errors import LossError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doc": doc,
     "fmt": fmt,
     "new": new,
+    "warm": warm,
 }
 """In the order in which `--help` lists them."""
 

@@ -32,8 +32,12 @@ _LARGEST = 4_000_000
 """Elements of one tensor beyond which an example is not worth its memory."""
 
 
+Named = Mapping[str, tuple[int, ...]]
+"""Sizes by the symbol of a shape: one of an axis, several of a `*S`."""
+
+
 def example_inputs(
-    contract: Contract, lists: Mapping[str, int], device: torch.device
+    contract: Contract, lists: Mapping[str, int], device: torch.device, named: Named | None = None
 ) -> Iterator[dict[str, Any]]:
     """Inputs to try, the smallest first. They are the same at every call, and torch's own
     generator is left alone.
@@ -42,8 +46,9 @@ def example_inputs(
         contract: what the loss takes.
         lists: the lengths of lists of open length, by path.
         device: where the tensors are put.
+        named: the sizes that are given.
     """
-    for sizes in _candidates(contract):
+    for sizes in _candidates(contract, named or {}):
         random = torch.Generator().manual_seed(0)
         example = _Example(sizes, lists, random, device)
         if all(example.fits(entry.type) for entry in contract):
@@ -57,11 +62,14 @@ class _Sizes:
 
     side: int
     ranks: Mapping[Row, int]
+    named: Named
     like_others: bool = False
 
     def shape(self, shape: Shape) -> tuple[int, ...]:
         rest: tuple[int, ...] = ()
-        if shape.rest is not None:
+        if shape.rest is not None and called(shape.rest) in self.named:
+            rest = self.named[called(shape.rest)]
+        elif shape.rest is not None:
             rank = self.ranks[shape.rest]
             first = tuple(_LETTERS.values()) if self.like_others and not shape.before else ()
             rest = (*first, *(self.side,) * rank)[:rank]
@@ -76,6 +84,8 @@ class _Sizes:
         return total
 
     def _atom(self, atom: Any) -> int:
+        if called(atom) in self.named:
+            return self.named[called(atom)][0]
         match atom:
             case Symbol(name):
                 # `B2` is the batch of another group of inputs.
@@ -85,16 +95,35 @@ class _Sizes:
         return self.side
 
 
-def _candidates(contract: Contract) -> Iterator[_Sizes]:
+def called(symbol: Any) -> str:
+    """What a contract calls a size that it leaves open."""
+    name: str = getattr(symbol, "name", "") or getattr(symbol, "hint", "")
+    return name
+
+
+def open_sizes(contract: Contract) -> dict[str, bool]:
+    """The names of all sizes that a contract leaves open; whether each stands for several axes."""
+    found: dict[str, bool] = {}
+    for entry in contract:
+        for shape in _shapes(entry.type):
+            dims = (*shape.before, *shape.after)
+            atoms = [atom for dim in dims for terms, _ in dim.terms for atom in terms]
+            found |= {called(atom): False for atom in atoms if called(atom)}
+            if shape.rest is not None:
+                found[called(shape.rest)] = True
+    return found
+
+
+def _candidates(contract: Contract, named: Named) -> Iterator[_Sizes]:
     """All `*S` alike first; then each with axes of its own."""
     shapes = [shape for entry in contract for shape in _shapes(entry.type)]
     rows = tuple(dict.fromkeys(shape.rest for shape in shapes if shape.rest is not None))
     for side in _SIDES:
         for rank in _RANKS if rows else _RANKS[:1]:
-            yield _Sizes(side, dict.fromkeys(rows, rank))
+            yield _Sizes(side, dict.fromkeys(rows, rank), named)
     if 0 < len(rows) <= _MOST_ROWS:
         for side, *ranks in product(_SIDES[:3:2], *(_RANKS for _ in rows)):
-            yield _Sizes(side, dict(zip(rows, ranks, strict=True)), like_others=True)
+            yield _Sizes(side, dict(zip(rows, ranks, strict=True)), named, like_others=True)
 
 
 def _shapes(type: Type) -> Iterator[Shape]:
@@ -121,7 +150,8 @@ class _Example:
 
     def fits(self, type: Type) -> bool:
         sizes = (self.sizes.shape(shape) for shape in _shapes(type))
-        return all(min(s, default=1) >= 1 and math.prod(s) <= _LARGEST for s in sizes)
+        most = math.inf if self.sizes.named else _LARGEST
+        return all(min(s, default=1) >= 1 and math.prod(s) <= most for s in sizes)
 
     def of(self, type: Type, path: str) -> Any:
         """A value of a type; `path` is how the checker calls the place of a list."""

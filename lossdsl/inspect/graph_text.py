@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import fx
 
-from lossdsl.backend.runtime import ledger
+from lossdsl.backend.runtime import ledger, logged
 from lossdsl.inspect.outline import excerpt
 from lossdsl.source import Span
 
@@ -48,7 +48,7 @@ def noted(module: fx.GraphModule) -> fx.GraphModule:
         span = node.meta.get("lossdsl_span")
         if span is not None:
             node.meta["stack_trace"] = note(span, node.meta["lossdsl_terms"])
-        elif node.target is ledger:
+        elif node.target in (ledger, logged):
             node.meta["stack_trace"] = f'  File "{_LOG}", line 1, in log\n    {node.name}'
     return module
 

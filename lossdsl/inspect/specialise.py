@@ -51,18 +51,19 @@ def specialise(loss: LossModule, inputs: Mapping[str, Any] | None) -> Specialise
     recipe = dataclasses.replace(loss._recipe, backend="eager")
     trial = copy.deepcopy(loss, {id(loss._recipe): recipe})
     if inputs is not None:
-        return _fixed(trial, _bound(trial, inputs))
+        return _fixed(trial, bound(trial, inputs))
     device = next(trial.buffers()).device
     problem: Exception | None = None
     for example in example_inputs(trial.contract, trial._first.checked.lists, device):
         try:
-            return _fixed(trial, _bound(trial, example))
+            return _fixed(trial, bound(trial, example))
         except (LossError, RuntimeError, ValueError, IndexError) as error:
             problem = problem or error
-    raise LossInputError([_no_example(trial, problem)])
+    raise LossInputError([no_example(trial, problem)])
 
 
-def _bound(loss: LossModule, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def bound(loss: LossModule, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs that a loss takes, with gradients wanted of what looks like a prediction."""
     values = loss._arguments.bind((inputs,), {})
     given = zip(loss.contract, values, strict=True)
     kept = [(entry, value) for entry, value in given if value is not ABSENT]
@@ -107,7 +108,8 @@ def _fixed(loss: LossModule, given: Mapping[str, Any]) -> Specialised:
     )
 
 
-def _no_example(loss: LossModule, problem: Exception | None) -> Diagnostic:
+def no_example(loss: LossModule, problem: Exception | None) -> Diagnostic:
+    """That no example fits a loss, with the first reason that was met."""
     if isinstance(problem, LossError):
         reason = problem.diagnostics[0].message
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,6 +12,10 @@ from lossdsl.functions import adjoints
 from lossdsl.functions.precision import wide
 
 Over = Literal["image", "batch", "all"]
+
+
+LARGE = 4096
+"""Pixels of a region from which on it pays to store a number for all of them."""
 
 
 class Sums(NamedTuple):
@@ -70,11 +75,13 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, both: Tensor, prediction: Tensor, target: Tensor) -> Any:
         p, y, kept = ctx.saved_tensors
-        # Joined tensors are stored.
-        sums = torch.stack([both, prediction, target])
+        sums = [both, prediction, target]
+        if math.prod(p.shape[2:]) >= LARGE:
+            # Joined tensors are stored.
+            sums = [*torch.stack(sums).unbind()]
         for axis in ctx.axes:
-            sums = sums.unsqueeze(1 + axis)
-        both, prediction, target = sums.unbind()
+            sums = [part.unsqueeze(axis) for part in sums]
+        both, prediction, target = sums
 
         def slope(own: Tensor, other: Tensor, of_own: Tensor) -> Tensor:
             part = 2 * of_own * own if ctx.squared else of_own

@@ -40,8 +40,8 @@ def slide(x: Tensor, taps: Sequence[float], dim: int) -> Tensor:
     return result
 
 
-class Blur(torch.autograd.Function):
-    """The windowed mean with its adjoint written out, for compiled code.
+class Slide(torch.autograd.Function):
+    """Windowed means along one axis with their adjoint written out, for compiled code.
 
     The derivative of slices is a sum of zero-padded pieces, which a compiler evaluates anew for
     every tap. As the taps are symmetric, the adjoint is the same filter on a gradient padded with
@@ -51,29 +51,26 @@ class Blur(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, taps: Sequence[float]) -> Tensor:
-        return slide(slide(x, taps, -2), taps, -1)
+    def forward(x: Tensor, taps: Sequence[float], dim: int) -> Tensor:
+        return slide(x, taps, dim)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, ctx.taps = inputs
+        _, ctx.taps, ctx.dim = inputs
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        for dim in (-1, -2):
-            shape = list(grad.shape)
-            shape[dim] = len(ctx.taps) - 1
-            border = grad.new_zeros(shape)
-            grad = slide(torch.cat([border, grad, border], dim), ctx.taps, dim)
-        return grad, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        shape = list(grad.shape)
+        shape[ctx.dim] = len(ctx.taps) - 1
+        border = grad.new_zeros(shape)
+        return slide(torch.cat([border, grad, border], ctx.dim), ctx.taps, ctx.dim), None, None
 
 
 def blur(x: Tensor, taps: Sequence[float]) -> Tensor:
     """Windowed mean of every full window, `[..., H, W]` to `[..., H - n + 1, W - n + 1]`."""
-    if adjoints.written_out():
-        compiled: Tensor = Blur.apply(x, taps)  # type: ignore[no-untyped-call]
-        return compiled
-    return slide(slide(x, taps, -2), taps, -1)
+    for dim in (-2, -1):
+        x = Slide.apply(x, taps, dim) if adjoints.written_out() else slide(x, taps, dim)  # type: ignore[no-untyped-call]
+    return x
 
 
 def over_pixels(mask: Tensor | None, image: Tensor) -> Tensor | None:
@@ -124,9 +121,9 @@ def similarity_maps(
     def mean(x: Tensor) -> Tensor:
         return shared(blur(x if keep is None else x * keep, taps), shares)
 
-    mean_a, mean_b = mean(a), mean(b)
-    variances = mean(a * a + b * b) - (mean_a * mean_a + mean_b * mean_b)
-    covariance = mean(a * b) - mean_a * mean_b
+    mean_a, mean_b, squares, products = mean(a), mean(b), mean(a * a + b * b), mean(a * b)
+    variances = squares - (mean_a * mean_a + mean_b * mean_b)
+    covariance = products - mean_a * mean_b
     contrast = (2.0 * covariance + c2) / (variances + c2)
     mean_a, mean_b = mean_a + shifts[0], mean_b + shifts[1]
     luminance = (2.0 * (mean_a * mean_b) + c1) / (mean_a * mean_a + mean_b * mean_b + c1)
