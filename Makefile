@@ -52,6 +52,7 @@ format: $(READY)  ## Format the code and mend what ruff can mend
 
 bench: $(READY)  ## Compare with hand-written PyTorch, and time the front end
 	$(BIN)/python -m benchmarks.speed --malloc both
+	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks
 
 docs: $(DOCS_READY)  ## Build the documentation into site/
