@@ -100,15 +100,16 @@ class Graphs:
         if where is None:
             return None
         read = {node.target for node in stages.lowered.graph.nodes if node.op == "get_attr"}
-        state = {n: p for n, p in self._owner.named_parameters(recurse=False) if n in read}
-        opened = Opened(tuple(types), tuple(state.values()))
+        parameters = self._owner._parameters
+        state = tuple(name for name in parameters if name in read)
+        opened = Opened(tuple(types), parameters, state)
         tensors = opened(values)
         learnt = tuple(place for place, tensor in enumerate(tensors) if tensor.requires_grad)
         if not learnt or not all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors):
             return None
         key = (stages.variant, repr(where), learnt, *(tensors[place].dtype for place in learnt))
         if key not in self._joint:
-            graph = one_pass.with_state(stages.lowered.graph, tuple(state))
+            graph = one_pass.with_state(stages.lowered.graph, state)
             loss = self.generated(graph).forward
             count = len(tensors) - len(state)
 

@@ -7,7 +7,7 @@ what both need. `backward` finds the gradients ready.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +82,17 @@ def joint(
 @dataclass(frozen=True, slots=True)
 class Opened:
     """From the values of a call to all tensors that the loss depends on: those that it reads of
-    them, and its own parameters."""
+    them, and those of its own `parameters` that have the `names`. They are looked up at each call:
+    `torch.func.functional_call` puts others in their place."""
 
     types: tuple[Type | None, ...]
-    state: tuple[Tensor, ...]
+    parameters: Mapping[str, Any]
+    names: tuple[str, ...]
 
     def __call__(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
-        if all(isinstance(value, Tensor) for value in values):
-            return (*values, *self.state)
-        return (*tensors_of(values, self.types), *self.state)
+        if not all(isinstance(value, Tensor) for value in values):
+            values = tensors_of(values, self.types)
+        return (*values, *[self.parameters[name] for name in self.names])
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,21 @@ def test_a_learnable_weight_and_a_param_take_part() -> None:
     assert compiled.a.grad is None
 
 
+def test_parameters_are_those_of_the_call() -> None:
+    text = "param a = learnable(0.5)\na*mse(p, y)"
+    p, y = torch.ones(3), torch.zeros(3)
+    for loss in pair(text):
+        loss(p, y).backward()
+        other = torch.tensor([2.0], requires_grad=True)
+        value = torch.func.functional_call(loss, {"a": other}, (p, y))
+        value.backward()
+        assert (value.item(), other.grad) == (2.0, torch.ones(1))
+        loss.a = nn.Parameter(torch.tensor([3.0]))
+        loss(p, y).backward()
+        same(loss.a.grad, torch.ones(1))
+        assert loss(p, y).item() == 3.0
+
+
 def test_a_graph_kept_serves_again_and_a_spent_one_says_so() -> None:
     def thrice(loss: Any, batch: dict[str, Tensor]) -> Tensor:
         value = loss(**batch)
