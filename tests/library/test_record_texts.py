@@ -83,7 +83,7 @@ def double_precision() -> Iterator[None]:
 def batches(loss: Any, seed: int) -> Iterator[dict[str, Any]]:
     """Inputs of a loss's contract, the smallest first."""
     lists = loss._first.checked.lists
-    for sizes in example_inputs._candidates(loss.contract):
+    for sizes in example_inputs._candidates(loss.contract, {}):
         random = torch.Generator().manual_seed(seed)
         example = example_inputs._Example(sizes, lists, random, torch.device("cpu"))
         if all(example.fits(entry.type) for entry in loss.contract):
