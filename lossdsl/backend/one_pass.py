@@ -136,7 +136,8 @@ class _Call:
         assert self.tensors is not None
         device = self.tensors[0].device
         factor = _one(device) if self.factor is None else self.factor.to(device)
-        self.grads, (value, self.raws, self.weights) = self.by.run(factor, *self.tensors)
+        grads, (value, self.raws, self.weights) = self.by.run(factor, *self.tensors)
+        self.grads = _each_its_own(grads, factor)
         self.needed = any(grad is not None for grad in self.grads)
         return value
 
@@ -184,6 +185,21 @@ class _Loss(torch.autograd.Function):
         if torch.is_grad_enabled():
             return None, *call.differentiable(upstream)
         return None, *call.backward(upstream)
+
+
+def _each_its_own(grads: Grads, factor: Tensor) -> Grads:
+    """The gradients, each in memory that nothing else is in: those of a sum of two inputs are one
+    tensor, that of a mean is one number for all, and each will be added to in place."""
+    taken = {factor.untyped_storage().data_ptr()}
+    own: list[Tensor | None] = []
+    for grad in grads:
+        if grad is not None:
+            place = grad.untyped_storage().data_ptr()
+            if place in taken or 0 in grad.stride():
+                grad = grad.clone()
+            taken.add(place)
+        own.append(grad)
+    return own
 
 
 def _versions(tensors: Sequence[Tensor]) -> list[int]:

@@ -159,6 +159,24 @@ def test_numbers_along_another_axis_are_no_classes() -> None:
     )
 
 
+@pytest.mark.parametrize("place", [-100, -1, 5, 7])
+def test_a_place_that_no_number_has_gives_nothing(place: int) -> None:
+    def chosen(x: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        put = torch.where(own(y, 5), g.unsqueeze(1), 0.0).sum(1, keepdim=True)
+        return put, torch.where(own(y, 5), x - x.amax(1, keepdim=True), 0.0).sum(1)
+
+    x, y = classes(4)
+    y[1] = place
+    tidied(chosen, x, y, numbers(3, 4))
+
+
+def test_sums_without_axes_are_sums_over_all() -> None:
+    graph = tidied(
+        lambda x: (aten.sum.dim_IntList(x, None), aten.sum.dim_IntList(x, [])), numbers(3, 4)
+    )
+    assert count(graph, aten.sum.dim_IntList) == 2
+
+
 @pytest.mark.parametrize(("shape", "exponentials"), [((3, 5, 4), 1), ((3, 40, 4), 2), ((3, 5), 2)])
 def test_the_exponentials_of_a_few_classes_are_kept(
     shape: tuple[int, ...], exponentials: int

@@ -198,17 +198,33 @@ def test_one_tensor_in_two_places() -> None:
     same(*outcomes)
 
 
-def test_gradients_that_are_equal_are_two_tensors() -> None:
-    loss, _ = pair("mse(a + b, y)")
-    a, b = (torch.linspace(-1, 1, 6, requires_grad=True) for _ in range(2))
-    for _ in range(2):
-        loss(a, b, torch.zeros(6)).backward()
-    same(a.grad, b.grad)
-    assert a.grad is not None
-    before = a.grad.clone()
-    assert b.grad is not None
-    b.grad.zero_()
-    same(a.grad, before)
+SHARED = {
+    "mse(a + b, y)": ((3, 4), (3, 4)),
+    "mse(reshape(a, [3, 4]) + b, y)": ((12,), (3, 4)),
+    "mse(transpose(a) + b, y)": ((4, 3), (3, 4)),
+    "sum(a) + sum(b) + mse(b, y)": ((5,), (3, 4)),
+    "mean(a) + mean(b) + 0*mse(b, y)": ((5,), (3, 4)),
+}
+
+
+@pytest.mark.parametrize("text", SHARED)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_every_gradient_has_memory_of_its_own(text: str, dtype: torch.dtype, backend: str) -> None:
+    """Those of a sum are one tensor, or one number for all, and are added to in place."""
+    shapes = dict(zip("ab", SHARED[text], strict=True))
+    declared = {k: f"real[{', '.join(map(str, v))}]" for k, v in {**shapes, "y": (3, 4)}.items()}
+    outcomes = []
+    for runs in (backend, "eager"):
+        loss = lossdsl.compile(text, inputs=declared, backend=runs)
+        a, b = (torch.linspace(-1, 1, 20)[: torch.Size(s).numel()].view(s) for s in shapes.values())
+        a, b = a.to(dtype).requires_grad_(), b.to(dtype).requires_grad_()
+        for scale in (1, 3, 1):
+            (scale * loss(a=a, b=b, y=torch.zeros(3, 4, dtype=dtype))).backward()
+        outcomes.append((a.grad, b.grad))
+    same(*outcomes)
+    first, second = outcomes[0]
+    assert first.untyped_storage().data_ptr() != second.untyped_storage().data_ptr()
 
 
 def test_without_a_gradient_there_is_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import fx
 
 from lossdsl.backend.aten_passes.patterns import added, aten, calls, counts, made, number, one_entry
@@ -18,16 +19,16 @@ def sum_chosen(graph: fx.Graph) -> None:
     position share is subtracted from the sum, so that the sum waits for nothing.
     """
     for node in calls(graph):
-        if node.target is not aten.sum.dim_IntList or len(node.args[1]) != 1:
+        if node.target is not aten.sum.dim_IntList or len(node.args[1] or ()) != 1:
             continue
         summed, (axis,), *keep = node.args
         addends = _addends(summed)
         chosen = {addend: own for addend in addends if (own := _own_class(addend, axis))}
-        put = {a: own.what for a, own in chosen.items() if one_entry(own.what, own.axis)}
+        put = {a: own for a, own in chosen.items() if one_entry(own.what, own.axis)}
         if put and keep == [True]:
             rest = [addend for addend in addends if addend not in put]
             with graph.inserting_before(node):
-                parts = list(put.values())
+                parts = [_within(graph, own, own.what, node) for own in put.values()]
                 if rest:
                     total = added(graph, rest, summed)
                     parts.append(made(graph, node, node.target, total, [axis], True))
@@ -39,13 +40,15 @@ def sum_chosen(graph: fx.Graph) -> None:
 
 @dataclass(frozen=True)
 class _Own:
-    """`where(condition, what, 0)`, the condition being true once along the axis, which counts from
-    the last."""
+    """`where(numbers == place, what, 0)` with the numbers 0, 1 … up to the count of classes along
+    the axis, which counts from the last."""
 
     condition: Any
+    place: Any
     what: Any
     zero: Any
     axis: int
+    count: int
 
 
 def _own_class(node: Any, axis: int) -> _Own | None:
@@ -58,8 +61,22 @@ def _own_class(node: Any, axis: int) -> _Own | None:
     sides = condition.args
     for place, numbers in (sides, sides[::-1]):
         if one_entry(place, axis) and counts(numbers, axis):
-            return _Own(condition, value, zero, axis)
+            count = numbers.meta["val"].shape[axis]
+            if isinstance(count, int) and place.meta["val"].dtype == torch.int64:
+                return _Own(condition, place, value, zero, axis, count)
     return None
+
+
+def _within(graph: fx.Graph, own: _Own, what: Any, like: Any) -> Any:
+    """What stands at the place, or 0 where no class has that number."""
+    bounds = [
+        made(graph, own.place, aten.ge.Scalar, own.place, 0),
+        made(graph, own.place, aten.lt.Scalar, own.place, own.count),
+    ]
+    for bound in bounds:
+        bound.meta["val"] = own.place.meta["val"] >= 0
+    inside = made(graph, bounds[0], aten.logical_and.default, *bounds)
+    return made(graph, like, aten.where.self, inside, what, own.zero)
 
 
 def _subtract_after(graph: fx.Graph, node: Any, own: _Own) -> None:
@@ -74,9 +91,10 @@ def _subtract_after(graph: fx.Graph, node: Any, own: _Own) -> None:
         chosen = made(graph, summed, aten.where.self, own.condition, what, own.zero)
         total = made(graph, node, node.target, chosen, [axis], *keep)
         for less in reversed(shared):
+            part = _within(graph, own, less, less)
             if keep != [True]:
-                less = made(graph, node, aten.squeeze.dim, less, own.axis)
-            total = made(graph, node, aten.sub.Tensor, total, less)
+                part = made(graph, node, aten.squeeze.dim, part, own.axis)
+            total = made(graph, node, aten.sub.Tensor, total, part)
         node.replace_all_uses_with(total)
     graph.erase_node(node)
 

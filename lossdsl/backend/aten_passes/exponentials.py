@@ -37,6 +37,8 @@ def _softmax(node: Any) -> tuple[Any, Any] | None:
     (total,) = logarithm.args
     if total.target is not aten.sum.dim_IntList or total.args[2:] != (True,):
         return None
+    if len(total.args[1] or ()) != 1:
+        return None
     exponential, (axis,) = total.args[0], total.args[1]
     if exponential.target is not aten.exp.default or exponential.args[0] is not shifted:
         return None

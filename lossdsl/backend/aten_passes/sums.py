@@ -15,7 +15,7 @@ def sum_at_once(graph: fx.Graph) -> None:
     regions. Where there are none, one sum over everything is one loop with the gradient."""
     regions: dict[Any, list[Any]] = defaultdict(list)
     for node in calls(graph):
-        if node.target is aten.sum.dim_IntList and len(node.args) == 2:
+        if node.target is aten.sum.dim_IntList and len(node.args) == 2 and node.args[1]:
             regions[str(node.args[0].meta["val"].shape), tuple(node.args[1])].append(node)
     for sums in regions.values():
         if all(map(_summed_again, sums)):
