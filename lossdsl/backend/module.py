@@ -127,9 +127,13 @@ class LossModule(LossState):
         Example:
             >>> value = loss.backward(p, y, scale=1 / accumulation)
         """
-        factor = torch.as_tensor(scale, dtype=torch.float64).detach().reshape(1)
-        value = self._value(self._arguments.bind(args, kwargs), factor)
-        value.backward(factor[0].to(value))  # type: ignore[no-untyped-call]
+        factor = torch.as_tensor(scale, dtype=torch.float64).detach()
+        if factor.numel() != 1:
+            message = f"`scale` is one number for the whole loss, and {list(factor.shape)} came"
+            help = "a factor for each element is a weight: `weight=` in the text"
+            raise LossInputError([Diagnostic("E603", message, self._whole, (), help)])
+        value = self._value(self._arguments.bind(args, kwargs), factor.reshape(1))
+        value.backward(factor.reshape(()).to(value))  # type: ignore[no-untyped-call]
         return value.detach()
 
     def _value(self, values: tuple[Any, ...], factor: Tensor | None = None) -> Tensor:

@@ -46,19 +46,15 @@ def logistic(x: Tensor) -> Logistic:
     return Logistic(*_some(x, (0, 1, 2, 3)))
 
 
-def sigmoids(x: Tensor) -> tuple[Tensor, ...]:
-    """sigmoid(x) and sigmoid(-x), both with all their digits."""
-    return _some(x, (0, 1))
-
-
 def sigmoid(x: Tensor) -> Tensor:
     """sigmoid(x) alone."""
     return _some(x, (0,))[0]
 
 
-def log_sigmoids(x: Tensor) -> tuple[Tensor, ...]:
+def log_sigmoids(x: Tensor) -> tuple[Tensor, Tensor]:
     """log(sigmoid(x)) and log(sigmoid(-x))."""
-    return _some(x, (2, 3))
+    log_p, log_q = _some(x, (2, 3))
+    return log_p, log_q
 
 
 def log_sigmoid(x: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ A plain sum of two losses needs none of them: `bce(p, y) + dice(p, y)` is one.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.logistic import log_sigmoids
 from lossdsl.functions.precision import wide
 from lossdsl.library.classification import finite
 from lossdsl.library.embedding import guarded_root
@@ -119,7 +119,7 @@ def combo(
         `combo(p, y, beta=0.4)`
     """
     p, y = without(mask, p, y)
-    log_p, log_q = F.logsigmoid(p), F.logsigmoid(-p)
+    log_p, log_q = log_sigmoids(p)
     return combo_of(log_p, log_q, y, (alpha, beta, smooth), pixels(mask, p))
 
 

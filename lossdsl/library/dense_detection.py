@@ -4,9 +4,9 @@ and distances given as distributions over bins."""
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.logistic import log_sigmoids
 from lossdsl.functions.precision import wide
 from lossdsl.library.classification import OF_PROBABILITIES, finite
 from lossdsl.library.guarded import log_complement, log_prob, power
@@ -81,7 +81,7 @@ def quality_focal(p: Tensor, y: Tensor, *, beta: Number = 2.0) -> Tensor:
     Example:
         `quality_focal(p, quality, per=sum(quality > 0))`
     """
-    return quality_of(F.logsigmoid(p), F.logsigmoid(-p), y, beta)
+    return quality_of(*log_sigmoids(p), y, beta)
 
 
 @overload("quality_focal", signature=PROBS)
@@ -159,7 +159,7 @@ def varifocal(p: Tensor, y: Tensor, *, alpha: Number = 0.75, gamma: Number = 2.0
     Example:
         `varifocal(p, quality, per=sum(quality > 0))`
     """
-    return varifocal_of(F.logsigmoid(p), F.logsigmoid(-p), y, alpha, gamma)
+    return varifocal_of(*log_sigmoids(p), y, alpha, gamma)
 
 
 @overload("varifocal", signature=PROBS)
@@ -235,7 +235,7 @@ def gaussian_focal(p: Tensor, y: Tensor, *, alpha: Number = 2.0, beta: Number = 
     Example:
         `gaussian_focal(p, heat, per=sum(heat == 1))`
     """
-    return heat_map_of(F.logsigmoid(p), F.logsigmoid(-p), y, alpha, beta)
+    return heat_map_of(*log_sigmoids(p), y, alpha, beta)
 
 
 @overload("gaussian_focal", signature=PROBS)

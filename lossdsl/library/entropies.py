@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import math
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.logistic import log_sigmoids
 from lossdsl.functions.precision import wide
 from lossdsl.library.chosen import at_label
 from lossdsl.library.classification import OF_PROBABILITIES, ce, soft_ce
@@ -222,7 +222,7 @@ def weighted_bce(
     p: Tensor, y: Tensor, *, pos_weight: Number | None = None, class_weight: Tensor | None = None
 ) -> Tensor:
     """Weighted binary cross entropy."""
-    return weighted_bits(F.logsigmoid(p), F.logsigmoid(-p), y, pos_weight, class_weight)
+    return weighted_bits(*log_sigmoids(p), y, pos_weight, class_weight)
 
 
 @overload("weighted_cross_entropy", signature="prob[*S], prob[*S] -> loss[*S]")
@@ -235,7 +235,7 @@ def weighted_bce_of_prob(
 
 def at_step(log_p: Tensor, y: Tensor) -> Tensor:
     """The entry of each step's own class; the class axis, the last, goes away."""
-    return log_p.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    return at_label(log_p.movedim(-1, 1), y)
 
 
 @loss(

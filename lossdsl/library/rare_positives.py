@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.logistic import log_sigmoids
 from lossdsl.functions.precision import wide
 from lossdsl.library.classification import OF_PROBABILITIES
 from lossdsl.library.guarded import log_complement, log_prob, power
@@ -102,7 +102,7 @@ def asymmetric_focal(
     Example:
         `asymmetric_focal(p, tags, reduction='batchmean')`
     """
-    return asymmetric_of(F.logsigmoid(p), F.logsigmoid(-p), y, gamma_pos, gamma_neg, shift)
+    return asymmetric_of(*log_sigmoids(p), y, gamma_pos, gamma_neg, shift)
 
 
 @overload("asymmetric_focal", signature="prob[*S], prob[*S] -> loss[*S]")
@@ -195,7 +195,7 @@ def balanced_bce(
     """
     if mask is not None:
         p, y = torch.where(mask > 0, p, 0.0), torch.where(mask > 0, y, 0.0)
-    return balanced_of(F.logsigmoid(p), F.logsigmoid(-p), y, beta, mask)
+    return balanced_of(*log_sigmoids(p), y, beta, mask)
 
 
 @overload("balanced_bce", signature="prob[B, *S], prob[B, *S] -> loss[B]")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lossdsl.functions.logistic import log_sigmoids
 from lossdsl.library.chosen import at_label
 from lossdsl.library.classification import OF_PROBABILITIES
 from lossdsl.library.guarded import log_complement, log_prob
@@ -141,7 +142,7 @@ def poly1_bce(p: Tensor, y: Tensor, *, eps: Number = 1.0, gamma: Number = 0.0) -
     Example:
         `poly1_bce(p, tags, eps=2)`
     """
-    return poly_of(F.logsigmoid(p), F.logsigmoid(-p), y, eps, gamma)
+    return poly_of(*log_sigmoids(p), y, eps, gamma)
 
 
 @overload("poly1_bce", signature=PROBS)
@@ -207,7 +208,7 @@ def reduced_focal(p: Tensor, y: Tensor, *, gamma: Number = 2.0, threshold: Numbe
     Example:
         `reduced_focal(p, y, per=sum(fg))`
     """
-    return reduced_of(F.logsigmoid(p), F.logsigmoid(-p), y, gamma, threshold)
+    return reduced_of(*log_sigmoids(p), y, gamma, threshold)
 
 
 @overload("reduced_focal", signature=PROBS)

@@ -12,6 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.checkpoint import checkpoint
 
 import lossdsl
+from lossdsl import LossInputError
 
 LINE = "0.5*bce(p, y) + dice(p, y) + 0.1*tv(img)"
 
@@ -338,6 +339,12 @@ def test_backward_of_nothing_that_learns_fails_as_torch_does() -> None:
     loss, _ = pair("mse(a, y)")
     with pytest.raises(RuntimeError, match="does not require grad"):
         loss.backward(torch.ones(3), torch.zeros(3))
+
+
+def test_a_scale_is_one_number() -> None:
+    loss, _ = pair("mse(a, y)")
+    with pytest.raises(LossInputError, match=r"one number for the whole loss, and \[2\] came"):
+        loss.backward(torch.ones(3, requires_grad=True), torch.zeros(3), scale=torch.ones(2))
 
 
 # --- graphs -------------------------------------------------------------------------------------
