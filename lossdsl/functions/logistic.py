@@ -101,8 +101,6 @@ def _log1p(e: Tensor) -> Tensor:
 class _Compiled(torch.autograd.Function):
     """Some of the four with their derivatives written out, for compiled code."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x: Tensor, wanted: tuple[int, ...]) -> tuple[Tensor, ...]:
         parts = _parts(x)

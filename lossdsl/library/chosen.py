@@ -32,8 +32,6 @@ class _AtLabel(torch.autograd.Function):
     over the classes. What autograd writes goes into a tensor of zeros, one entry after the other.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(scores: Tensor, y: Tensor) -> Tensor:
         if scores.shape[1] > FEW:

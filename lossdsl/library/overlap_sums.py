@@ -61,8 +61,6 @@ class _Sums(torch.autograd.Function):
     """For compiled code: what comes from above is one number a region, and is stored as that.
     Else it is calculated anew for every pixel, from the sums of the region."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(
         p: Tensor, y: Tensor, kept: Tensor | None, axes: tuple[int, ...], squared: bool

@@ -35,8 +35,6 @@ class _Variation(torch.autograd.Function):
     """For compiled code: the derivative of slices is a sum of padded pieces, which Inductor tests
     for every tap at every pixel."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x: Tensor) -> Tensor:
         rows = _Rows(x)

@@ -48,8 +48,6 @@ class Slide(torch.autograd.Function):
     zeros; padded by concatenation, it is stored once.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(x: Tensor, taps: Sequence[float], dim: int) -> Tensor:
         return slide(x, taps, dim)
